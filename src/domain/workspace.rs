@@ -1,0 +1,42 @@
+//! Workspaces and their policies.
+
+use serde::{Deserialize, Serialize};
+
+use super::display_name::DisplayName;
+use super::name::{CatalogId, WorkspaceId};
+use super::permission::Grant;
+use super::secret::KeyPrefix;
+use super::timestamp::Timestamp;
+
+/// A tenant: keys, the catalogue that they are granted from, and the rules that they are managed by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workspace {
+    /// The resource name.
+    pub id: WorkspaceId,
+    /// What people call it.
+    pub display_name: DisplayName,
+    /// The catalogue of its permissions. Never changes.
+    pub catalog: CatalogId,
+    /// The rules that its keys are managed by.
+    pub policy: Policy,
+    /// When it was created.
+    pub create_time: Timestamp,
+    /// When it was last changed.
+    pub update_time: Timestamp,
+}
+
+/// The rules that the keys of a workspace are managed by.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Policy {
+    /// The most keys, expired ones included; `None`: no limit.
+    pub max_keys: Option<u32>,
+    /// Whether the last key that has not expired is refused deletion.
+    pub keep_last_key: bool,
+    /// Whether a first key is created together with the workspace.
+    pub provision_first_key: bool,
+    /// What a key that is created without permissions gets.
+    pub default_permissions: Vec<Grant>,
+    /// What the secrets of new keys begin with.
+    pub key_prefix: KeyPrefix,
+}

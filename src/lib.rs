@@ -1,0 +1,3 @@
+//! Claviger: issues API keys, and decides on every request what they may do.
+pub mod domain;
+pub mod proto;
