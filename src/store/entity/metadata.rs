@@ -1,0 +1,21 @@
+//! `metadata`: one row, written when the first start is completed.
+
+use sea_orm::entity::prelude::*;
+
+/// The id of the only row.
+pub(in crate::store) const ONLY: i32 = 1;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "metadata")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: i32,
+    /// Tells this database from every other one.
+    pub epoch: Uuid,
+    pub create_time: i64,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,264 @@
+//! Keys.
+
+use sea_orm::prelude::*;
+use sea_orm::sea_query::LikeExpr;
+use sea_orm::{
+    Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, JoinType,
+    QueryOrder, QuerySelect,
+};
+
+use super::StoreError;
+use super::entity::{api_key, catalog, read_json, workspace};
+use crate::domain::{
+    CatalogId, Grant, Key, KeyFilter, KeyName, SecretDigest, Timestamp, WorkspaceId, fold_case,
+};
+
+/// The keys.
+#[derive(Debug)]
+pub struct Keys<'c, C>(pub(super) &'c C);
+
+/// A key as a decision needs it.
+#[derive(Clone, Debug)]
+pub struct StoredKey {
+    /// The key.
+    pub key: Key,
+    /// The catalogue of its workspace.
+    pub catalog: CatalogId,
+    /// The catalogue's revision; `None` for the built-in one, which is not in the database.
+    pub catalog_revision: Option<Uuid>,
+}
+
+#[derive(FromQueryResult)]
+struct StoredKeyRow {
+    #[sea_orm(nested)]
+    key: api_key::Model,
+    catalog_id: String,
+    catalog_revision: Option<Uuid>,
+}
+
+/// A place in the list of a workspace's keys, newest first: behind this key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// When the key was created.
+    pub create_time: Timestamp,
+    /// Its id.
+    pub id: Uuid,
+}
+
+impl<C: ConnectionTrait> Keys<'_, C> {
+    /// The key whose secret has this digest.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn find_by_digest(
+        &self,
+        digest: &SecretDigest,
+    ) -> Result<Option<StoredKey>, StoreError> {
+        let to_workspace = api_key::Entity::belongs_to(workspace::Entity)
+            .from(api_key::Column::WorkspaceId)
+            .to(workspace::Column::Id);
+        let to_catalog = workspace::Entity::belongs_to(catalog::Entity)
+            .from(workspace::Column::CatalogId)
+            .to(catalog::Column::Id);
+        let row = api_key::Entity::find()
+            .filter(api_key::Column::Digest.eq(digest.as_bytes().as_slice()))
+            .join(JoinType::InnerJoin, to_workspace.into())
+            .join(JoinType::LeftJoin, to_catalog.into())
+            .column_as(workspace::Column::CatalogId, "catalog_id")
+            .column_as(catalog::Column::Revision, "catalog_revision")
+            .into_model::<StoredKeyRow>()
+            .one(self.0)
+            .await?;
+        let Some(StoredKeyRow { key, catalog_id, catalog_revision }) = row else { return Ok(None) };
+        Ok(Some(StoredKey {
+            key: key.try_into()?,
+            catalog: CatalogId::from_id(&catalog_id)
+                .map_err(|_| StoreError::Corrupt("workspaces.catalog_id"))?,
+            catalog_revision,
+        }))
+    }
+
+    /// The key of this name.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn find(&self, name: &KeyName) -> Result<Option<Key>, StoreError> {
+        let row = api_key::Entity::find_by_id(name.id)
+            .filter(api_key::Column::WorkspaceId.eq(name.workspace.as_str()))
+            .one(self.0)
+            .await?;
+        row.map(Key::try_from).transpose()
+    }
+
+    /// At most `limit` keys of a workspace behind the cursor, newest first. Everything in
+    /// the filter counts but `permission`, which only a catalogue can tell.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn list(
+        &self,
+        workspace: &WorkspaceId,
+        filter: &KeyFilter,
+        after: Option<Cursor>,
+        limit: u64,
+    ) -> Result<Vec<Key>, StoreError> {
+        let rows = api_key::Entity::find()
+            .filter(api_key::Column::WorkspaceId.eq(workspace.as_str()))
+            .filter(matching(filter))
+            .filter(Condition::all().add_option(after.map(behind)))
+            .order_by_desc(api_key::Column::CreateTime)
+            .order_by_desc(api_key::Column::Id)
+            .limit(limit)
+            .all(self.0)
+            .await?;
+        rows.into_iter().map(Key::try_from).collect()
+    }
+
+    /// How many keys a workspace has, expired ones included.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn count(&self, workspace: &WorkspaceId) -> Result<u64, StoreError> {
+        let keys =
+            api_key::Entity::find().filter(api_key::Column::WorkspaceId.eq(workspace.as_str()));
+        Ok(keys.count(self.0).await?)
+    }
+
+    /// Whether a workspace has a key besides this one that has not expired.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn has_other_unexpired(
+        &self,
+        key: &KeyName,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let others = api_key::Entity::find()
+            .filter(api_key::Column::WorkspaceId.eq(key.workspace.as_str()))
+            .filter(api_key::Column::Id.ne(key.id))
+            .filter(
+                Condition::any()
+                    .add(api_key::Column::ExpireTime.is_null())
+                    .add(api_key::Column::ExpireTime.gt(now.as_micros())),
+            );
+        Ok(others.limit(1).one(self.0).await?.is_some())
+    }
+
+    /// All control keys that can do everything, everywhere, for ever.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn operator_keys(&self) -> Result<Vec<Key>, StoreError> {
+        // Those that expire are left out here, the others by what makes an operator key: there
+        // are never many control keys.
+        let rows = api_key::Entity::find()
+            .filter(api_key::Column::WorkspaceId.eq(WorkspaceId::RESERVED))
+            .filter(api_key::Column::ExpireTime.is_null())
+            .all(self.0)
+            .await?;
+        let mut keys = rows.into_iter().map(Key::try_from).collect::<Result<Vec<_>, _>>()?;
+        keys.retain(Key::is_operator_key);
+        Ok(keys)
+    }
+
+    /// Every distinct set of grants that keys of this catalogue hold.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn grants_held(&self, catalog: &CatalogId) -> Result<Vec<Vec<Grant>>, StoreError> {
+        let to_workspace = api_key::Entity::belongs_to(workspace::Entity)
+            .from(api_key::Column::WorkspaceId)
+            .to(workspace::Column::Id);
+        let sets: Vec<String> = api_key::Entity::find()
+            .select_only()
+            .distinct()
+            .column(api_key::Column::Permissions)
+            .join(JoinType::InnerJoin, to_workspace.into())
+            .filter(workspace::Column::CatalogId.eq(catalog.as_str()))
+            .into_tuple()
+            .all(self.0)
+            .await?;
+        sets.iter().map(|set| read_json("api_keys.permissions", set)).collect()
+    }
+}
+
+impl Keys<'_, DatabaseTransaction> {
+    /// Adds a key.
+    ///
+    /// # Errors
+    /// If the database cannot be written, or holds the same secret.
+    pub async fn insert(&self, key: &Key, digest: &SecretDigest) -> Result<(), StoreError> {
+        let row = api_key::row(key, digest)?;
+        api_key::Entity::insert(row).exec_without_returning(self.0).await?;
+        Ok(())
+    }
+
+    /// Removes a key, and says whether it was there.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub async fn delete(&self, name: &KeyName) -> Result<bool, StoreError> {
+        let deleted = api_key::Entity::delete_many()
+            .filter(api_key::Column::Id.eq(name.id))
+            .filter(api_key::Column::WorkspaceId.eq(name.workspace.as_str()))
+            .exec(self.0)
+            .await?;
+        Ok(deleted.rows_affected > 0)
+    }
+
+    /// Removes all keys of a workspace.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub async fn delete_all(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
+        api_key::Entity::delete_many()
+            .filter(api_key::Column::WorkspaceId.eq(workspace.as_str()))
+            .exec(self.0)
+            .await?;
+        Ok(())
+    }
+}
+
+fn matching(filter: &KeyFilter) -> Condition {
+    let KeyFilter {
+        display_name_contains,
+        created_by,
+        permission: _,
+        expire_time_before,
+        not_seen_since,
+    } = filter;
+    let contains = display_name_contains.as_ref().map(|text| {
+        let pattern = format!("%{}%", escape_like(&fold_case(text)));
+        api_key::Column::DisplayNameFolded.like(LikeExpr::new(pattern).escape('\\'))
+    });
+    let not_seen = not_seen_since.map(|since| {
+        Condition::any()
+            .add(api_key::Column::LastSeenTime.is_null())
+            .add(api_key::Column::LastSeenTime.lt(since.as_micros()))
+    });
+    Condition::all()
+        .add_option(contains)
+        .add_option(created_by.as_ref().map(|by| api_key::Column::CreatedBy.eq(by.as_str())))
+        .add_option(expire_time_before.map(|t| api_key::Column::ExpireTime.lt(t.as_micros())))
+        .add_option(not_seen)
+}
+
+/// Makes every character of a pattern stand for itself.
+fn escape_like(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
+}
+
+fn behind(cursor: Cursor) -> Condition {
+    let time = cursor.create_time.as_micros();
+    let same_time = Condition::all()
+        .add(api_key::Column::CreateTime.eq(time))
+        .add(api_key::Column::Id.lt(cursor.id));
+    Condition::any().add(api_key::Column::CreateTime.lt(time)).add(same_time)
+}

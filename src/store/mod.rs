@@ -1,0 +1,82 @@
+//! Where keys, workspaces and catalogues are kept. The only place that knows SQL.
+//!
+//! Reads and writes share one set of types: [`Store::keys`] reads from the pool,
+//! [`Transaction::keys`] reads and writes within a transaction. What changes more than one row, or
+//! depends on what it read, is a [`UnitOfWork`].
+
+mod catalogs;
+mod engine;
+mod entity;
+mod error;
+mod keys;
+mod lock;
+mod metadata;
+mod migration;
+mod requests;
+mod transaction;
+mod workspaces;
+
+use sea_orm::{DatabaseConnection, DatabaseTransaction};
+
+pub use catalogs::{Catalogs, StoredCatalog};
+pub use engine::DatabaseUrl;
+pub use error::{OpenError, StoreError};
+pub use keys::{Cursor, Keys, StoredKey};
+pub use metadata::Metadata;
+pub use requests::{KeyRequest, KeyRequests};
+pub use transaction::{Transaction, UnitOfWork};
+pub use workspaces::Workspaces;
+
+/// A database, migrated and ready.
+#[derive(Debug)]
+pub struct Store {
+    /// Where single reads go.
+    read: DatabaseConnection,
+    /// Where transactions begin. On SQLite a pool of one connection, because there is one writer;
+    /// on other engines the same pool.
+    write: DatabaseConnection,
+    /// Held as long as the store is open; `None` where several processes may share the database.
+    _lock: Option<lock::FileLock>,
+}
+
+/// The tables as they are seen through `C`: a pool, or a transaction.
+macro_rules! tables {
+    ($type:ident, $connection:ty, $field:ident) => {
+        impl $type {
+            /// The API keys.
+            #[must_use]
+            pub fn keys(&self) -> Keys<'_, $connection> {
+                Keys(&self.$field)
+            }
+
+            /// The workspaces.
+            #[must_use]
+            pub fn workspaces(&self) -> Workspaces<'_, $connection> {
+                Workspaces(&self.$field)
+            }
+
+            /// The catalogues.
+            #[must_use]
+            pub fn catalogs(&self) -> Catalogs<'_, $connection> {
+                Catalogs(&self.$field)
+            }
+
+            /// What is known of the database itself.
+            #[must_use]
+            pub fn metadata(&self) -> Metadata<'_, $connection> {
+                Metadata(&self.$field)
+            }
+        }
+    };
+}
+
+tables!(Store, DatabaseConnection, read);
+tables!(Transaction, DatabaseTransaction, inner);
+
+impl Transaction {
+    /// The calls of `CreateKey` that may be repeated.
+    #[must_use]
+    pub fn key_requests(&self) -> KeyRequests<'_> {
+        KeyRequests(&self.inner)
+    }
+}
