@@ -1,6 +1,7 @@
 //! What a key, a permission, an address and a decision are. Pure and synchronous: nothing here does
 //! I/O, waits, reads a clock or draws a random number, and nothing here knows of gRPC or SQL.
 
+mod caller;
 mod catalog;
 mod control;
 mod credential;
@@ -15,6 +16,7 @@ mod secret;
 mod timestamp;
 mod workspace;
 
+pub use caller::{Access, Caller, Refusal};
 pub use catalog::{Catalog, InvalidCatalog, MAX_PERMISSIONS, Permission};
 pub use control::{
     BeyondCeiling, ControlPermission, WorkspaceScope, check_ceiling, control_catalog,
@@ -23,6 +25,7 @@ pub use credential::Credential;
 pub use decision::{Action, Audience, Decision, Denial, Question, Subject, decide};
 pub use display_name::{DisplayName, InvalidDisplayName, fold_case};
 pub use key::{Key, KeyFilter, MAX_GRANTS, MAX_NETWORKS, MAX_SCOPE};
+pub(crate) use name::parse_uuid;
 pub use name::{CatalogId, InvalidName, KeyName, WorkspaceId};
 pub use network::{AllowedIps, Cidr, InvalidCidr};
 pub use permission::{Grant, InvalidPermission, PermissionName};

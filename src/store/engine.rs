@@ -104,6 +104,7 @@ async fn connect_sqlite(path: &Path, connections: u32) -> Result<DatabaseConnect
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // Connections to a file do not go away.
         .test_before_acquire(false)
+        .sqlx_logging(false)
         .map_sqlx_sqlite_opts(move |options| {
             options
                 .filename(&file)

@@ -1,5 +1,7 @@
 //! Keys.
 
+use std::collections::HashSet;
+
 use sea_orm::prelude::*;
 use sea_orm::sea_query::LikeExpr;
 use sea_orm::{
@@ -10,7 +12,8 @@ use sea_orm::{
 use super::StoreError;
 use super::entity::{api_key, catalog, read_json, workspace};
 use crate::domain::{
-    CatalogId, Grant, Key, KeyFilter, KeyName, SecretDigest, Timestamp, WorkspaceId, fold_case,
+    CatalogId, Grant, Key, KeyFilter, KeyName, PermissionName, SecretDigest, Timestamp,
+    WorkspaceId, fold_case,
 };
 
 /// The keys.
@@ -161,24 +164,44 @@ impl<C: ConnectionTrait> Keys<'_, C> {
         Ok(keys)
     }
 
-    /// Every distinct set of grants that keys of this catalogue hold.
+    /// A key of this catalogue that is granted one of these permissions by name.
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub async fn grants_held(&self, catalog: &CatalogId) -> Result<Vec<Vec<Grant>>, StoreError> {
+    pub async fn find_holder(
+        &self,
+        catalog: &CatalogId,
+        permissions: &HashSet<&PermissionName>,
+    ) -> Result<Option<(KeyName, PermissionName)>, StoreError> {
         let to_workspace = api_key::Entity::belongs_to(workspace::Entity)
             .from(api_key::Column::WorkspaceId)
             .to(workspace::Column::Id);
-        let sets: Vec<String> = api_key::Entity::find()
+        let keys = api_key::Entity::find()
+            .join(JoinType::InnerJoin, to_workspace.into())
+            .filter(workspace::Column::CatalogId.eq(catalog.as_str()));
+        // Many keys hold the same grants: each set is read once.
+        let sets: Vec<String> = keys
+            .clone()
             .select_only()
             .distinct()
             .column(api_key::Column::Permissions)
-            .join(JoinType::InnerJoin, to_workspace.into())
-            .filter(workspace::Column::CatalogId.eq(catalog.as_str()))
             .into_tuple()
             .all(self.0)
             .await?;
-        sets.iter().map(|set| read_json("api_keys.permissions", set)).collect()
+        for set in sets {
+            let grants: Vec<Grant> = read_json("api_keys.permissions", &set)?;
+            let held = grants.into_iter().find_map(|grant| match grant {
+                Grant::Exactly(name) if permissions.contains(&name) => Some(name),
+                _ => None,
+            });
+            if let Some(permission) = held {
+                let row = keys.clone().filter(api_key::Column::Permissions.eq(set)).one(self.0);
+                if let Some(row) = row.await? {
+                    return Ok(Some((Key::try_from(row)?.name, permission)));
+                }
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -87,4 +87,12 @@ impl KeyRequests<'_> {
             .await?;
         Ok(())
     }
+
+    /// Forgets all calls of a workspace.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub async fn forget_all(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
+        self.forget_before(workspace, Timestamp::MAX).await
+    }
 }

@@ -1,0 +1,53 @@
+//! Authenticates callers, by the same rules as any other key.
+
+use std::net::IpAddr;
+
+use super::Engine;
+use crate::domain::{Action, Audience, Caller, Credential, Denial, Question, decide};
+use crate::store::StoreError;
+
+/// Why a caller is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthenticateError {
+    /// It presented nothing.
+    #[error("present a control key: `authorization: Bearer <control key>`")]
+    Missing,
+    /// What it presented is not, or no longer, a control key. Says no more than that.
+    #[error("the control key is malformed, unknown, deleted or expired")]
+    Invalid,
+    /// Its control key may not be used from its address.
+    #[error("your control key may not be used from this address")]
+    Address,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Engine {
+    /// The caller that presents this credential from this address.
+    ///
+    /// # Errors
+    /// See [`AuthenticateError`].
+    pub async fn authenticate(
+        &self,
+        credential: Credential,
+        address: Option<IpAddr>,
+    ) -> Result<Caller, AuthenticateError> {
+        let subject = self.find(credential).await?;
+        let question = Question {
+            credential,
+            action: Action::None,
+            client_ip: address,
+            workspace: None,
+            audience: Audience::Callers,
+        };
+        match decide(&question, subject.as_ref(), self.now()).verdict {
+            Ok(()) => {
+                subject.map(|subject| Caller::new(subject.key)).ok_or(AuthenticateError::Invalid)
+            }
+            Err(Denial::KeyMissing) => Err(AuthenticateError::Missing),
+            Err(Denial::IpMissing | Denial::IpDenied) => Err(AuthenticateError::Address),
+            Err(_) => Err(AuthenticateError::Invalid),
+        }
+    }
+}

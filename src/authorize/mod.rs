@@ -1,0 +1,7 @@
+//! The data plane: finds the key that a question is about, and decides.
+
+mod caller;
+mod engine;
+
+pub use caller::AuthenticateError;
+pub use engine::Engine;

@@ -1,0 +1,349 @@
+//! Configuration: flags, environment and a file, each setting under one name.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use crate::grpc::Limits;
+use crate::store::DatabaseUrl;
+
+/// The settings of a server as they are given. A flag counts before the environment, the environment
+/// before the file, the file before the default.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// A TOML file with settings: their names without dashes in front, `-` as `_`
+    #[arg(long, env = "CLAVIGER_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+
+    /// Where to listen [default: 127.0.0.1:50051]
+    #[arg(long, env = "CLAVIGER_LISTEN", value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+
+    /// Listen beyond loopback without TLS, where something else encrypts [default: false]
+    #[arg(long, env = "CLAVIGER_ALLOW_CLEAR_TEXT", value_name = "BOOL",
+          num_args = 0..=1, default_missing_value = "true")]
+    pub allow_clear_text: Option<bool>,
+
+    /// The server's certificate chain, PEM; turns TLS on
+    #[arg(long, env = "CLAVIGER_TLS_CERTIFICATE_FILE", value_name = "FILE")]
+    pub tls_certificate_file: Option<PathBuf>,
+
+    /// The private key of that certificate, PEM
+    #[arg(long, env = "CLAVIGER_TLS_PRIVATE_KEY_FILE", value_name = "FILE")]
+    pub tls_private_key_file: Option<PathBuf>,
+
+    /// Where the server keeps its files [default: claviger-data]
+    #[arg(long, env = "CLAVIGER_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// The database, `sqlite:PATH` [default: claviger.db in the data directory]
+    #[arg(long, env = "CLAVIGER_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+
+    /// On the first start: read the operator key from this file or, if there is none, write it there
+    #[arg(long, env = "CLAVIGER_OPERATOR_KEY_FILE", value_name = "FILE")]
+    pub operator_key_file: Option<PathBuf>,
+
+    /// What to log: a level, or directives of tracing-subscriber's `EnvFilter` [default: info]
+    #[arg(long, env = "CLAVIGER_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+
+    /// How to log [default: pretty on a terminal, json elsewhere]
+    #[arg(long, env = "CLAVIGER_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+
+    /// How long a call may take, 1 to 3600 [default: 10]
+    #[arg(long, env = "CLAVIGER_REQUEST_TIMEOUT_SECONDS", value_name = "SECONDS")]
+    pub request_timeout_seconds: Option<u64>,
+
+    /// How many calls may be under way at once, 1 to 1000000 [default: 10000]
+    #[arg(long, env = "CLAVIGER_MAX_CONCURRENT_REQUESTS", value_name = "NUMBER")]
+    pub max_concurrent_requests: Option<usize>,
+
+    /// How long calls under way may take to end at shutdown, 0 to 3600 [default: 10]
+    #[arg(long, env = "CLAVIGER_DRAIN_TIMEOUT_SECONDS", value_name = "SECONDS")]
+    pub drain_timeout_seconds: Option<u64>,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Several lines an event, in colour, for people.
+    Pretty,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+/// The certificate of a server that speaks TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// The private key, PEM.
+    pub private_key: PathBuf,
+}
+
+/// The settings of a server, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The certificate to serve with; `None`: clear text.
+    pub tls: Option<TlsFiles>,
+    /// Where the database is.
+    pub database: DatabaseUrl,
+    /// Where files are kept.
+    pub data_dir: PathBuf,
+    /// Where the operator key is read from or written to, if that was said.
+    pub operator_key_file: Option<PathBuf>,
+    /// What to log.
+    pub log: String,
+    /// How to log, if that was said.
+    pub log_format: Option<LogFormat>,
+    /// How much to serve at once, and for how long.
+    pub limits: Limits,
+    /// How long to wait for calls under way at shutdown.
+    pub drain_timeout: Duration,
+}
+
+/// What is wrong with the settings. Names the setting.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("--config: cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// The file cannot be understood.
+    #[error("--config: {}: {message}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        message: String,
+    },
+    /// A setting has a value that it cannot have.
+    #[error("--{setting} {problem}")]
+    Invalid {
+        /// The name of the setting.
+        setting: &'static str,
+        /// What is wrong with it, to follow the name in a sentence.
+        problem: String,
+    },
+}
+
+fn invalid(setting: &'static str, problem: impl Into<String>) -> ConfigError {
+    ConfigError::Invalid { setting, problem: problem.into() }
+}
+
+impl Settings {
+    /// Adds the file, if one is named, and the defaults, and checks all of it.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn resolve(self) -> Result<Config, ConfigError> {
+        let file = self.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
+        self.or(file).check()
+    }
+
+    /// These settings, and the others where these say nothing.
+    fn or(self, other: Self) -> Self {
+        Self {
+            config: self.config,
+            listen: self.listen.or(other.listen),
+            allow_clear_text: self.allow_clear_text.or(other.allow_clear_text),
+            tls_certificate_file: self.tls_certificate_file.or(other.tls_certificate_file),
+            tls_private_key_file: self.tls_private_key_file.or(other.tls_private_key_file),
+            data_dir: self.data_dir.or(other.data_dir),
+            database_url: self.database_url.or(other.database_url),
+            operator_key_file: self.operator_key_file.or(other.operator_key_file),
+            log: self.log.or(other.log),
+            log_format: self.log_format.or(other.log_format),
+            request_timeout_seconds: self.request_timeout_seconds.or(other.request_timeout_seconds),
+            max_concurrent_requests: self.max_concurrent_requests.or(other.max_concurrent_requests),
+            drain_timeout_seconds: self.drain_timeout_seconds.or(other.drain_timeout_seconds),
+        }
+    }
+
+    fn check(self) -> Result<Config, ConfigError> {
+        let listen = self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 50051)));
+        let tls = match (self.tls_certificate_file, self.tls_private_key_file) {
+            (Some(certificate), Some(private_key)) => Some(TlsFiles { certificate, private_key }),
+            (None, None) => None,
+            (Some(_), None) => {
+                return Err(invalid(
+                    "tls-private-key-file",
+                    "is needed with --tls-certificate-file",
+                ));
+            }
+            (None, Some(_)) => {
+                return Err(invalid(
+                    "tls-certificate-file",
+                    "is needed with --tls-private-key-file",
+                ));
+            }
+        };
+        let clear_text = tls.is_none() && !self.allow_clear_text.unwrap_or(false);
+        if clear_text && !listen.ip().to_canonical().is_loopback() {
+            return Err(invalid(
+                "listen",
+                format!(
+                    "{listen} is beyond loopback, where API keys would travel in clear text: set \
+                     --tls-certificate-file and --tls-private-key-file, or --allow-clear-text if \
+                     something else encrypts"
+                ),
+            ));
+        }
+        let data_dir = self.data_dir.unwrap_or_else(|| "claviger-data".into());
+        let database = match self.database_url {
+            None => DatabaseUrl::Sqlite(data_dir.join("claviger.db")),
+            Some(url) => {
+                url.parse().map_err(|error| invalid("database-url", format!("{error}")))?
+            }
+        };
+        let limits = Limits {
+            request_timeout: seconds(
+                "request-timeout-seconds",
+                self.request_timeout_seconds.unwrap_or(10),
+                1,
+            )?,
+            max_concurrent_requests: self.max_concurrent_requests.unwrap_or(10_000),
+        };
+        if !(1..=1_000_000).contains(&limits.max_concurrent_requests) {
+            return Err(invalid("max-concurrent-requests", "must lie between 1 and 1000000"));
+        }
+        let drain_timeout =
+            seconds("drain-timeout-seconds", self.drain_timeout_seconds.unwrap_or(10), 0)?;
+        Ok(Config {
+            listen,
+            tls,
+            database,
+            data_dir,
+            operator_key_file: self.operator_key_file,
+            log: self.log.unwrap_or_else(|| "info".to_owned()),
+            log_format: self.log_format,
+            limits,
+            drain_timeout,
+        })
+    }
+}
+
+fn seconds(setting: &'static str, value: u64, min: u64) -> Result<Duration, ConfigError> {
+    if (min..=3_600).contains(&value) {
+        Ok(Duration::from_secs(value))
+    } else {
+        Err(invalid(setting, format!("must lie between {min} and 3600")))
+    }
+}
+
+fn read_file(path: &Path) -> Result<Settings, ConfigError> {
+    let path = path.to_owned();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => toml::from_str(&text)
+            .map_err(|error| ConfigError::Parse { path, message: error.message().to_owned() }),
+        Err(source) => Err(ConfigError::Read { path, source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings::default()
+    }
+
+    #[test]
+    fn everything_has_a_default() {
+        let config = settings().resolve().unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:50051");
+        assert_eq!(config.database, DatabaseUrl::Sqlite("claviger-data/claviger.db".into()));
+    }
+
+    #[test]
+    fn errors_name_the_setting() {
+        for (settings, setting) in [
+            (
+                Settings { listen: Some(([0, 0, 0, 0], 1).into()), ..settings() },
+                "--listen 0.0.0.0:1 is beyond loopback",
+            ),
+            (
+                Settings { tls_certificate_file: Some("c".into()), ..settings() },
+                "--tls-private-key-file is needed",
+            ),
+            (
+                Settings { tls_private_key_file: Some("k".into()), ..settings() },
+                "--tls-certificate-file is needed",
+            ),
+            (
+                Settings { database_url: Some("postgres://u:hunter2@h/d".into()), ..settings() },
+                "--database-url must be",
+            ),
+            (
+                Settings { database_url: Some("sqlite::memory:".into()), ..settings() },
+                "--database-url must be",
+            ),
+            (
+                Settings { request_timeout_seconds: Some(0), ..settings() },
+                "--request-timeout-seconds must lie between 1 and 3600",
+            ),
+            (
+                Settings { drain_timeout_seconds: Some(3_601), ..settings() },
+                "--drain-timeout-seconds must lie",
+            ),
+            (
+                Settings { max_concurrent_requests: Some(0), ..settings() },
+                "--max-concurrent-requests must lie",
+            ),
+            (Settings { config: Some("/nowhere".into()), ..settings() }, "--config: cannot read"),
+        ] {
+            let error = settings.resolve().unwrap_err().to_string();
+            assert!(error.starts_with(setting), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn clear_text_beyond_loopback_needs_the_switch_or_tls() {
+        let beyond = Settings { listen: Some(([0, 0, 0, 0], 1).into()), ..settings() };
+        assert!(Settings { allow_clear_text: Some(true), ..beyond.clone() }.resolve().is_ok());
+        assert!(Settings { allow_clear_text: Some(false), ..beyond.clone() }.resolve().is_err());
+        let tls = Settings {
+            tls_certificate_file: Some("c".into()),
+            tls_private_key_file: Some("k".into()),
+            ..beyond
+        };
+        assert!(tls.resolve().is_ok());
+        let loopback = Settings { listen: Some("[::1]:1".parse().unwrap()), ..settings() };
+        assert!(loopback.resolve().is_ok());
+    }
+
+    #[test]
+    fn a_flag_counts_before_the_file_and_the_file_before_the_default() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("claviger.toml");
+        std::fs::write(&path, "listen = '127.0.0.1:7'\ndrain_timeout_seconds = 3\n").unwrap();
+        let flags = Settings {
+            config: Some(path.clone()),
+            listen: Some(([127, 0, 0, 1], 9).into()),
+            ..settings()
+        };
+        let config = flags.resolve().unwrap();
+        assert_eq!(config.listen.port(), 9);
+        assert_eq!(config.drain_timeout, Duration::from_secs(3));
+        assert_eq!(config.limits.request_timeout, Duration::from_secs(10));
+
+        std::fs::write(&path, "lisen = '127.0.0.1:7'\n").unwrap();
+        let error = Settings { config: Some(path), ..settings() }.resolve().unwrap_err();
+        assert!(error.to_string().contains("unknown field `lisen`"), "{error}");
+    }
+}

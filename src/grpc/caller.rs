@@ -1,0 +1,37 @@
+//! Who calls, by the headers of a request.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
+use tonic::{Request, Status};
+
+use super::status::internal;
+use crate::domain::{Caller, Credential};
+
+/// The control key in the headers of a request.
+pub(super) fn credential(headers: &HeaderMap) -> Credential {
+    let mut values = headers.get_all(http::header::AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Credential::Missing,
+        (Some(value), None) => {
+            value.to_str().map_or(Credential::Malformed, Credential::from_authorization_header)
+        }
+        // Of two, another reader of the same headers might believe the other.
+        (Some(_), Some(_)) => Credential::Malformed,
+    }
+}
+
+/// The address that a request comes from.
+pub(super) fn address(extensions: &http::Extensions) -> Option<IpAddr> {
+    let tcp = extensions.get::<TcpConnectInfo>().or_else(|| {
+        extensions.get::<TlsConnectInfo<TcpConnectInfo>>().map(TlsConnectInfo::get_ref)
+    });
+    tcp.and_then(TcpConnectInfo::remote_addr).map(|address| address.ip())
+}
+
+/// The caller that the guard found good.
+pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
+    // Without the guard nobody is a caller.
+    request.extensions().get::<Caller>().cloned().ok_or_else(internal)
+}

@@ -1,0 +1,48 @@
+//! Collects what is wrong with a request, so that a caller learns all of it at once.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use crate::manage::{Error, Violation};
+
+#[derive(Debug, Default)]
+pub(super) struct Violations(Vec<Violation>);
+
+impl Violations {
+    /// The value, or a violation of this field.
+    pub(super) fn note<T, E: Display>(
+        &mut self,
+        field: impl Into<String>,
+        result: Result<T, E>,
+    ) -> Option<T> {
+        result.map_err(|error| self.0.push(Violation::new(field, error))).ok()
+    }
+
+    pub(super) fn add(&mut self, field: impl Into<String>, description: impl Display) {
+        self.0.push(Violation::new(field, description));
+    }
+
+    /// The items of a repeated field, at most `max`, each parsed. Of too many, none is looked at.
+    pub(super) fn parse_all<T>(&mut self, field: &str, items: &[String], max: usize) -> Vec<T>
+    where
+        T: FromStr<Err: Display>,
+    {
+        if items.len() > max {
+            self.add(field, format_args!("must not have more than {max} items"));
+            return Vec::new();
+        }
+        items
+            .iter()
+            .enumerate()
+            .filter_map(|(index, item)| self.note(format!("{field}[{index}]"), item.parse()))
+            .collect()
+    }
+
+    /// What was built, if every part of it is there.
+    pub(super) fn finish<T>(self, built: Option<T>) -> Result<T, Error> {
+        match built {
+            Some(built) if self.0.is_empty() => Ok(built),
+            _ => Err(Error::Invalid(self.0)),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The wire: tonic adapters, one thin file per service. Nothing is decided here.
+
+mod authorization;
+mod caller;
+mod catalogs;
+mod convert;
+mod guard;
+mod health;
+mod keys;
+mod page_token;
+mod status;
+mod workspaces;
+
+use std::sync::Arc;
+
+use tonic::service::Routes;
+
+pub use guard::{Guard, GuardLayer, Limits};
+pub use health::{HealthService, Readiness};
+
+use crate::authorize::Engine;
+use crate::clock::Clock;
+use crate::manage;
+use crate::proto;
+use crate::proto::authorization_service_server::AuthorizationServiceServer;
+use crate::proto::catalog_service_server::CatalogServiceServer;
+use crate::proto::key_service_server::KeyServiceServer;
+use crate::proto::workspace_service_server::WorkspaceServiceServer;
+use crate::store::Store;
+
+/// The largest message that `Authorize` reads, in bytes.
+pub const MAX_AUTHORIZE_BYTES: usize = 64 * 1024;
+/// The largest message that any other method reads, in bytes: a catalogue is the largest.
+pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// The services that health is told of, besides the server as a whole.
+pub const SERVICES: [&str; 4] = [
+    proto::authorization_service_server::SERVICE_NAME,
+    proto::catalog_service_server::SERVICE_NAME,
+    proto::key_service_server::SERVICE_NAME,
+    proto::workspace_service_server::SERVICE_NAME,
+];
+
+/// All services. Callers must be authenticated by a [`Guard`] before a request gets here.
+///
+/// # Errors
+/// If the descriptors that were compiled in cannot be read.
+pub fn routes(
+    store: &Arc<Store>,
+    engine: &Arc<Engine>,
+    clock: &Arc<dyn Clock>,
+    health: HealthService,
+) -> Result<Routes, tonic_reflection::server::Error> {
+    let keys = keys::KeyServer(manage::Keys::new(Arc::clone(store), Arc::clone(clock)));
+    let workspaces =
+        workspaces::WorkspaceServer(manage::Workspaces::new(Arc::clone(store), Arc::clone(clock)));
+    let catalogs =
+        catalogs::CatalogServer(manage::Catalogs::new(Arc::clone(store), Arc::clone(clock)));
+    let authorization = authorization::AuthorizationServer(Arc::clone(engine));
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // So that tools can print the details of errors.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+    };
+    Ok(Routes::new(
+        AuthorizationServiceServer::new(authorization)
+            .max_decoding_message_size(MAX_AUTHORIZE_BYTES),
+    )
+    .add_service(KeyServiceServer::new(keys).max_decoding_message_size(MAX_MESSAGE_BYTES))
+    .add_service(
+        WorkspaceServiceServer::new(workspaces).max_decoding_message_size(MAX_MESSAGE_BYTES),
+    )
+    .add_service(CatalogServiceServer::new(catalogs).max_decoding_message_size(MAX_MESSAGE_BYTES))
+    .add_service(tonic_health::pb::health_server::HealthServer::new(health))
+    .add_service(reflection().build_v1()?)
+    .add_service(reflection().build_v1alpha()?))
+}

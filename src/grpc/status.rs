@@ -1,0 +1,179 @@
+//! Errors as gRPC statuses (AIP-193). The only place where that is done.
+//!
+//! Every status carries a `google.rpc.ErrorInfo` of the domain `claviger` with a reason that is
+//! stable; `docs/errors.md` lists them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+use crate::authorize::AuthenticateError;
+use crate::domain::Refusal;
+use crate::manage::{Error, Precondition, Resource, Violation};
+use crate::store::StoreError;
+
+const DOMAIN: &str = "claviger";
+/// When to try again after a fault that passes.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+fn details(reason: &str) -> ErrorDetails {
+    ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
+}
+
+fn status(code: Code, reason: &str, message: impl Into<String>) -> Status {
+    Status::with_error_details(code, message, details(reason))
+}
+
+fn try_again(code: Code, reason: &str, message: &str) -> Status {
+    let mut details = details(reason);
+    details.set_retry_info(Some(RETRY_DELAY));
+    Status::with_error_details(code, message, details)
+}
+
+/// Something is wrong here, and the caller can do nothing about it.
+pub(super) fn internal() -> Status {
+    status(Code::Internal, "INTERNAL", "an internal error: the server's log says more")
+}
+
+/// More calls are under way than are served at once.
+pub(super) fn overloaded() -> Status {
+    let message = "too many requests are under way: try again";
+    try_again(Code::Unavailable, "OVERLOADED", message)
+}
+
+/// A call took longer than is allowed.
+pub(super) fn timed_out() -> Status {
+    status(Code::DeadlineExceeded, "TIMED_OUT", "the request took too long")
+}
+
+/// The server is going down.
+pub(super) fn draining() -> Status {
+    try_again(Code::Unavailable, "DRAINING", "the server is shutting down")
+}
+
+impl From<AuthenticateError> for Status {
+    fn from(error: AuthenticateError) -> Self {
+        let message = error.to_string();
+        match error {
+            AuthenticateError::Missing => {
+                status(Code::Unauthenticated, "CONTROL_KEY_MISSING", message)
+            }
+            AuthenticateError::Invalid => {
+                status(Code::Unauthenticated, "CONTROL_KEY_INVALID", message)
+            }
+            AuthenticateError::Address => {
+                status(Code::PermissionDenied, "CONTROL_KEY_ADDRESS_DENIED", message)
+            }
+            AuthenticateError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for Status {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "a fault of the database");
+        match error {
+            StoreError::Database(_) => try_again(
+                Code::Unavailable,
+                "DATABASE_UNAVAILABLE",
+                "the database did not answer: if this was a change, it may or may not have been made",
+            ),
+            StoreError::Corrupt(_) | StoreError::Interrupted => internal(),
+        }
+    }
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            Refusal::Permission(permission) => {
+                let metadata = [("permission".to_owned(), permission.as_str().to_owned())];
+                let details = ErrorDetails::with_error_info(
+                    "CONTROL_KEY_PERMISSION_MISSING",
+                    DOMAIN,
+                    HashMap::from(metadata),
+                );
+                Status::with_error_details(Code::PermissionDenied, message, details)
+            }
+            Refusal::Scope | Refusal::ScopedKey => {
+                status(Code::PermissionDenied, "CONTROL_KEY_SCOPE", message)
+            }
+        }
+    }
+}
+
+impl From<Violation> for Status {
+    fn from(violation: Violation) -> Self {
+        Error::from(violation).into()
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        match error {
+            Error::Refused(refusal) => refusal.into(),
+            Error::BeyondCeiling(_) => {
+                status(Code::PermissionDenied, "CONTROL_KEY_CEILING", message)
+            }
+            Error::Reserved(_) => status(Code::PermissionDenied, "RESERVED", message),
+            Error::Invalid(violations) => invalid(message, violations),
+            Error::NotBuilt(field) => {
+                let metadata = HashMap::from([("field".to_owned(), field.to_owned())]);
+                let details =
+                    ErrorDetails::with_error_info("FIELD_NOT_SUPPORTED", DOMAIN, metadata);
+                Status::with_error_details(Code::Unimplemented, message, details)
+            }
+            Error::NotFound(resource) => status(Code::NotFound, not_found(resource), message),
+            Error::WorkspaceExists => status(Code::AlreadyExists, "WORKSPACE_EXISTS", message),
+            Error::RequestIdReused => status(Code::AlreadyExists, "REQUEST_ID_REUSED", message),
+            Error::Precondition(precondition) => failed(&precondition, &message),
+            Error::Store(error) => error.into(),
+            Error::Entropy(error) => {
+                tracing::error!(%error, "no random bytes");
+                internal()
+            }
+        }
+    }
+}
+
+fn invalid(message: String, violations: Vec<Violation>) -> Status {
+    let mut details = details("INVALID_FIELD");
+    let violations = violations.into_iter();
+    details.set_bad_request(
+        violations
+            .map(|Violation { field, description }| FieldViolation::new(field, description))
+            .collect::<Vec<_>>(),
+    );
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+const fn not_found(resource: Resource) -> &'static str {
+    match resource {
+        Resource::Key => "KEY_NOT_FOUND",
+        Resource::Workspace => "WORKSPACE_NOT_FOUND",
+        Resource::Catalog => "CATALOG_NOT_FOUND",
+    }
+}
+
+fn failed(precondition: &Precondition, message: &str) -> Status {
+    let (reason, subject) = match precondition {
+        Precondition::MaxKeysReached { .. } => ("MAX_KEYS_REACHED", String::new()),
+        Precondition::LastKey => ("LAST_KEY", String::new()),
+        Precondition::LastOperatorKey => ("LAST_OPERATOR_KEY", String::new()),
+        Precondition::RequestKeyDeleted => ("REQUEST_KEY_DELETED", String::new()),
+        Precondition::WorkspaceNotEmpty => ("WORKSPACE_NOT_EMPTY", String::new()),
+        Precondition::CatalogNotFound => ("CATALOG_NOT_FOUND", String::new()),
+        Precondition::CatalogInUse => ("CATALOG_IN_USE", String::new()),
+        Precondition::PermissionHeld { permission, .. }
+        | Precondition::PermissionIsDefault { permission, .. } => {
+            ("PERMISSION_IN_USE", permission.to_string())
+        }
+    };
+    let mut details = details(reason);
+    details.add_precondition_failure_violation(reason, subject, message);
+    Status::with_error_details(Code::FailedPrecondition, message, details)
+}

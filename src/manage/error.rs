@@ -1,0 +1,145 @@
+//! Why a change, or a look, is refused.
+
+use std::fmt;
+
+use super::entropy::EntropyError;
+use crate::domain::{BeyondCeiling, KeyName, PermissionName, Refusal};
+use crate::store::StoreError;
+
+/// Why the control plane did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller may not do this.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A control key would be wider than the caller's own.
+    #[error("a control key is never wider than the one that creates it: {0}")]
+    BeyondCeiling(#[from] BeyondCeiling),
+    /// The reserved workspace and the built-in catalogue are closed to change.
+    #[error("{0} `claviger` is Claviger's own and cannot be created, changed or deleted")]
+    Reserved(Resource),
+    /// Fields that do not hold; at least one.
+    #[error("{}", join(.0))]
+    Invalid(Vec<Violation>),
+    /// A field whose enforcement is not built yet.
+    #[error("`{0}` is not supported yet, and is refused rather than ignored")]
+    NotBuilt(&'static str),
+    /// There is no such thing. Says nothing else, so that nobody learns what exists elsewhere.
+    #[error("there is no such {0}")]
+    NotFound(Resource),
+    /// There is such a workspace already.
+    #[error("there is such a workspace already")]
+    WorkspaceExists,
+    /// The `request_id` was used for something else.
+    #[error(
+        "this `request_id` was used for a different request in the last 24 hours: use a new one"
+    )]
+    RequestIdReused,
+    /// The state of things does not admit it.
+    #[error(transparent)]
+    Precondition(#[from] Precondition),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The operating system gave no random bytes.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+}
+
+/// A field that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The path of the field in the request, as in `key.allowed_ips[2]`.
+    pub field: String,
+    /// What is wrong with it, to follow the path in a sentence. Holds no secret.
+    pub description: String,
+}
+
+impl Violation {
+    /// A field that does not hold, and what is wrong with it.
+    pub fn new(field: impl Into<String>, description: impl fmt::Display) -> Self {
+        Self { field: field.into(), description: description.to_string() }
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        Self::Invalid(vec![violation])
+    }
+}
+
+fn join(violations: &[Violation]) -> String {
+    let sentences: Vec<String> = violations
+        .iter()
+        .map(|Violation { field, description }| format!("`{field}` {description}"))
+        .collect();
+    sentences.join("; ")
+}
+
+/// A kind of thing that has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// A key.
+    Key,
+    /// A workspace.
+    Workspace,
+    /// A catalogue.
+    Catalog,
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Key => "key",
+            Self::Workspace => "workspace",
+            Self::Catalog => "catalogue",
+        })
+    }
+}
+
+/// A state of things that does not admit a change, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Precondition {
+    /// The workspace has as many keys as it may have.
+    #[error("the workspace has its maximum of {max_keys} keys: delete one first")]
+    MaxKeysReached {
+        /// The maximum.
+        max_keys: u32,
+    },
+    /// The workspace keeps its last key.
+    #[error("this is the last key of the workspace: create another first")]
+    LastKey,
+    /// No unrestricted control key would be left.
+    #[error("this is the last control key that may do everything: create another first")]
+    LastOperatorKey,
+    /// The key that this `request_id` created is gone.
+    #[error("the key that this `request_id` created was deleted: use a new one to create another")]
+    RequestKeyDeleted,
+    /// The workspace has keys.
+    #[error("the workspace has keys: delete them first, or set `force`")]
+    WorkspaceNotEmpty,
+    /// The catalogue that the workspace names does not exist.
+    #[error("there is no such catalogue: apply it first")]
+    CatalogNotFound,
+    /// Workspaces use the catalogue.
+    #[error("the catalogue is used by a workspace: delete that first")]
+    CatalogInUse,
+    /// A permission would go that a key holds.
+    #[error("`{permission}` is held by `{key}`: delete that key, or keep the permission")]
+    PermissionHeld {
+        /// The permission that would go.
+        permission: PermissionName,
+        /// One key that holds it.
+        key: KeyName,
+    },
+    /// A permission would go that a policy gives to new keys.
+    #[error(
+        "`{permission}` is one of the default permissions of `{workspace}`: change that policy, or keep the permission"
+    )]
+    PermissionIsDefault {
+        /// The permission that would go.
+        permission: PermissionName,
+        /// One workspace whose policy names it.
+        workspace: crate::domain::WorkspaceId,
+    },
+}

@@ -1,0 +1,18 @@
+//! The use cases of the control plane: what callers do to keys, workspaces and catalogues, and the
+//! rules that hold while they do.
+//!
+//! Whether the caller may do it at all was asked before, of its [`Caller`](crate::domain::Caller).
+
+mod catalogs;
+mod entropy;
+mod error;
+mod keys;
+mod operator;
+mod workspaces;
+
+pub use catalogs::{Catalogs, ListedCatalog, NamedCatalog};
+pub use entropy::{EntropyError, new_secret};
+pub use error::{Error, Precondition, Resource, Violation};
+pub use keys::{CreatedKey, KeyDraft, KeyPage, Keys};
+pub use operator::{initialize, is_initialized, reset_operator_key};
+pub use workspaces::{CreatedWorkspace, PolicyPatch, WorkspaceDraft, WorkspacePatch, Workspaces};

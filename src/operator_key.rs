@@ -1,0 +1,135 @@
+//! Where the operator key comes from and goes to, outside the database.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::domain::{KeyPrefix, Secret};
+use crate::manage::{EntropyError, new_secret};
+
+/// The shortest operator key that is taken from a file, in characters.
+const MIN_LENGTH: usize = 32;
+
+/// Where an operator key is handed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Handover {
+    /// Read from this file if it exists, else written there.
+    File(PathBuf),
+    /// Shown to the person at the terminal, once.
+    Terminal,
+}
+
+/// Why there is no operator key.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorKeyError {
+    /// The file cannot be read or written.
+    #[error("the operator key file {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The file holds no key.
+    #[error(
+        "the operator key file {} must hold one line of at least {MIN_LENGTH} visible ASCII characters",
+        path.display()
+    )]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The operating system gave no random bytes.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+}
+
+impl Handover {
+    /// A secret for the operator key. If it goes to a file, it is there when this returns.
+    ///
+    /// # Errors
+    /// See [`OperatorKeyError`].
+    pub fn obtain(&self) -> Result<Secret, OperatorKeyError> {
+        match self {
+            Self::Terminal => Ok(new_secret(&KeyPrefix::control())?),
+            Self::File(path) => match read(path)? {
+                Some(secret) => Ok(secret),
+                None => self.renew(),
+            },
+        }
+    }
+
+    /// A new secret, in place of the one that a file may hold.
+    ///
+    /// # Errors
+    /// See [`OperatorKeyError`].
+    pub fn renew(&self) -> Result<Secret, OperatorKeyError> {
+        let secret = new_secret(&KeyPrefix::control())?;
+        if let Self::File(path) = self {
+            write(path, &secret)
+                .map_err(|source| OperatorKeyError::Io { path: path.clone(), source })?;
+        }
+        Ok(secret)
+    }
+}
+
+fn read(path: &Path) -> Result<Option<Secret>, OperatorKeyError> {
+    let text = match fs::read_to_string(path).map(Zeroizing::new) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(OperatorKeyError::Io { path: path.to_owned(), source }),
+    };
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let secret = line.parse::<Secret>().ok().filter(|_| line.len() >= MIN_LENGTH);
+    secret.map(Some).ok_or_else(|| OperatorKeyError::Invalid { path: path.to_owned() })
+}
+
+/// Writes the key for nobody but this user, and whole or not at all: it appears under its name
+/// only when it is on disk.
+fn write(path: &Path, secret: &Secret) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
+    let temporary = path.with_added_extension("new");
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    writeln!(file, "{}", secret.expose())?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn is_written_once_and_then_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("operator.key");
+        let handover = Handover::File(path.clone());
+        let written = handover.obtain().unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(handover.obtain().unwrap(), written);
+        assert_ne!(handover.renew().unwrap(), written);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_holds_no_key_is_refused_and_not_repeated() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("operator.key");
+        let secret = Handover::Terminal.obtain().unwrap();
+        let mistyped = format!("{}x", &secret.expose()[..secret.expose().len() - 1]);
+        for text in ["", "short", "two\nlines-that-are-long-enough-for-a-key\n", &mistyped] {
+            fs::write(&path, text).unwrap();
+            let error = Handover::File(path.clone()).obtain().unwrap_err().to_string();
+            assert!(error.contains("must hold one line"), "{error}");
+            assert!(text.is_empty() || !error.contains(text), "{error}");
+        }
+    }
+}

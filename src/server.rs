@@ -1,0 +1,272 @@
+//! The server: opens the store, listens, serves, drains.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Identity, ServerTlsConfig};
+
+use crate::authorize::Engine;
+use crate::clock::Clock;
+use crate::config::{Config, TlsFiles};
+use crate::domain::Secret;
+use crate::grpc::{self, GuardLayer, HealthService, Readiness};
+use crate::manage;
+use crate::operator_key::{Handover, OperatorKeyError};
+use crate::store::{OpenError, Store};
+
+/// How often the database is asked whether it still answers, and how long it may take to.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the accept loop rests after an error: with no file descriptor left, trying again at
+/// once would only burn the processor.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1_024;
+/// Calls under way on one connection. Clients that want more open another.
+const MAX_STREAMS_PER_CONNECTION: u32 = 1_024;
+/// Streams that a client opened and reset before they were served, and that were reset for its
+/// errors, until its connection is closed (RUSTSEC-2024-0003, "rapid reset").
+const MAX_RESET_STREAMS: usize = 64;
+/// All headers of a call, in bytes.
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+/// How often a silent connection is asked whether it is still there, and how long it may take to answer.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The operator key cannot be read or written.
+    #[error(transparent)]
+    OperatorKey(#[from] OperatorKeyError),
+    /// The first start could not be completed.
+    #[error(transparent)]
+    Initialize(#[from] manage::Error),
+    /// The address cannot be listened on.
+    #[error("--listen {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// A file of the certificate cannot be read.
+    #[error("--{setting}: cannot read {}: {source}", path.display())]
+    TlsFile {
+        /// The name of the setting.
+        setting: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The certificate cannot be used.
+    #[error("the TLS certificate cannot be used: {0}")]
+    Tls(#[from] tonic::transport::Error),
+    /// The contract that was compiled in cannot be read.
+    #[error(transparent)]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// A server that listens, and serves once it is told to.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    transport: tonic::transport::Server,
+    guard: GuardLayer,
+    routes: Routes,
+    store: Arc<Store>,
+    readiness: watch::Sender<Readiness>,
+    drain_timeout: Duration,
+    first_key: Option<Secret>,
+}
+
+impl Server {
+    /// Opens the store, hands over the operator key if this is the first start, and listens.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(
+        config: &Config,
+        handover: &Handover,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        let transport = transport(config)?;
+        let store = Arc::new(Store::open(&config.database).await?);
+        let (socket, address) = bind(config.listen)
+            .map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let first_key = first_start(&store, handover, clock.as_ref()).await?;
+        // Only now: who finds the port open finds the operator key in its place, too.
+        let listener =
+            socket.listen(BACKLOG).map_err(|source| StartError::Listen { address, source })?;
+
+        let engine = Arc::new(Engine::new(Arc::clone(&store), Arc::clone(&clock)));
+        let (readiness, watched) = watch::channel(Readiness::Ready);
+        let routes = grpc::routes(&store, &engine, &clock, HealthService::new(watched))?;
+        let guard = GuardLayer::new(engine, config.limits);
+        let drain_timeout = config.drain_timeout;
+        Ok(Self {
+            listener,
+            address,
+            transport,
+            guard,
+            routes,
+            store,
+            readiness,
+            drain_timeout,
+            first_key,
+        })
+    }
+
+    /// Where it listens: the port is the real one where the configuration said 0.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The operator key, if this start made it to be shown at a terminal.
+    #[must_use]
+    pub fn first_key(&self) -> Option<&Secret> {
+        self.first_key.as_ref()
+    }
+
+    /// Serves until `shutdown`, then says that it is not ready, lets calls under way end, and closes
+    /// the store.
+    ///
+    /// # Errors
+    /// If the transport fails.
+    pub async fn serve(
+        self,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), tonic::transport::Error> {
+        let readiness = self.readiness.clone();
+        let monitor = tokio::spawn(watch_database(Arc::clone(&self.store), self.readiness));
+        let incoming =
+            TcpIncoming::from(self.listener).with_nodelay(Some(true)).then(rest_on_error);
+        let (drain, mut drained) = watch::channel(());
+        let until_drain = async move { drained.changed().await.unwrap_or(()) };
+        let serving = self.transport.layer(self.guard).serve_with_incoming_shutdown(
+            self.routes.prepare(),
+            incoming,
+            until_drain,
+        );
+        tokio::pin!(serving);
+
+        let outcome = tokio::select! {
+            outcome = &mut serving => outcome,
+            () = shutdown => {
+                tracing::info!("shutting down");
+                monitor.abort();
+                readiness.send_replace(Readiness::Draining);
+                drain.send_replace(());
+                tokio::time::timeout(self.drain_timeout, serving).await.unwrap_or_else(|_elapsed| {
+                    tracing::warn!("calls were still under way when the time to drain was over");
+                    Ok(())
+                })
+            }
+        };
+        monitor.abort();
+        self.store.close().await;
+        outcome
+    }
+}
+
+/// Completes the first start on an empty database, and returns the operator key if it is to be
+/// shown.
+async fn first_start(
+    store: &Arc<Store>,
+    handover: &Handover,
+    clock: &dyn Clock,
+) -> Result<Option<Secret>, StartError> {
+    if manage::is_initialized(store).await.map_err(manage::Error::from)? {
+        return Ok(None);
+    }
+    let secret = handover.obtain()?;
+    if !manage::initialize(store, clock, secret.clone()).await? {
+        return Ok(None);
+    }
+    match handover {
+        Handover::Terminal => Ok(Some(secret)),
+        Handover::File(path) => {
+            tracing::info!(file = %path.display(), "first start: the operator key is in this file");
+            Ok(None)
+        }
+    }
+}
+
+fn transport(config: &Config) -> Result<tonic::transport::Server, StartError> {
+    let (interval, timeout) = KEEPALIVE;
+    let mut server = tonic::transport::Server::builder()
+        .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
+        .http2_max_pending_accept_reset_streams(Some(MAX_RESET_STREAMS))
+        .http2_max_local_error_reset_streams(Some(MAX_RESET_STREAMS))
+        .http2_max_header_list_size(MAX_HEADER_BYTES)
+        .http2_keepalive_interval(Some(interval))
+        .http2_keepalive_timeout(Some(timeout));
+    if let Some(TlsFiles { certificate, private_key }) = &config.tls {
+        let read = |setting, path: &PathBuf| {
+            std::fs::read(path).map_err(|source| StartError::TlsFile {
+                setting,
+                path: path.clone(),
+                source,
+            })
+        };
+        let identity = Identity::from_pem(
+            read("tls-certificate-file", certificate)?,
+            read("tls-private-key-file", private_key)?,
+        );
+        server = server.tls_config(ServerTlsConfig::new().identity(identity))?;
+    }
+    Ok(server)
+}
+
+fn bind(address: SocketAddr) -> io::Result<(TcpSocket, SocketAddr)> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // So that a restart need not wait for the connections of the last run to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let address = socket.local_addr()?;
+    Ok((socket, address))
+}
+
+async fn rest_on_error<T>(accepted: io::Result<T>) -> io::Result<T> {
+    if let Err(error) = &accepted {
+        tracing::warn!(%error, "a connection was not accepted");
+        tokio::time::sleep(ACCEPT_BACKOFF).await;
+    }
+    accepted
+}
+
+/// Follows whether the database answers.
+async fn watch_database(store: Arc<Store>, readiness: watch::Sender<Readiness>) {
+    let mut ticks = tokio::time::interval(HEALTH_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let probe = tokio::time::timeout(HEALTH_INTERVAL, manage::is_initialized(&store)).await;
+        let now =
+            if matches!(probe, Ok(Ok(true))) { Readiness::Ready } else { Readiness::NotReady };
+        let changed = readiness.send_if_modified(|before| {
+            let changes = *before != now;
+            *before = now;
+            changes
+        });
+        match (changed, now) {
+            (true, Readiness::Ready) => tracing::info!("ready: the database answers"),
+            (true, _) => tracing::error!("not ready: the database does not answer"),
+            (false, _) => {}
+        }
+    }
+}
