@@ -13,9 +13,8 @@ const SERVICES: [&str; 4] = [
     "claviger/v1/workspace_service.proto",
 ];
 /// Messages that carry a secret get no derived `Debug`: `src/proto.rs` has one that prints none.
-const SECRET_BEARING: [&str; 5] = [
+const SECRET_BEARING: [&str; 4] = [
     ".claviger.v1.AuthorizeRequest",
-    ".claviger.v1.AuthorizeRequest.credential",
     ".claviger.v1.CreateKeyResponse",
     ".claviger.v1.CreateWorkspaceResponse",
     ".claviger.v1.FirstKey",

@@ -27,3 +27,10 @@ impl fmt::Debug for authorize_request::Credential {
         f.write_str("[redacted]")
     }
 }
+
+/// A path may carry a token in its query.
+impl fmt::Debug for authorize_request::Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}

@@ -1,0 +1,187 @@
+//! A server in this process, on a database and a port of its own.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use claviger::config::Settings;
+use claviger::domain::Secret;
+use claviger::operator_key::Handover;
+use claviger::proto::authorization_service_client::AuthorizationServiceClient;
+use claviger::proto::catalog_service_client::CatalogServiceClient;
+use claviger::proto::key_service_client::KeyServiceClient;
+use claviger::proto::workspace_service_client::WorkspaceServiceClient;
+use claviger::proto::{
+    ApplyCatalogRequest, AuthorizeRequest, AuthorizeResponse, CreateKeyRequest, CreateKeyResponse,
+    CreateWorkspaceRequest, CreateWorkspaceResponse, Key, Policy, Workspace,
+};
+use claviger::server::Server;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic::{Request, Status};
+
+use super::builders::small_catalog;
+use super::clock::FakeClock;
+
+/// Presents a control key with every call.
+#[derive(Clone)]
+pub struct ControlKey(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for ControlKey {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
+
+type Authenticated = InterceptedService<Channel, ControlKey>;
+
+/// The services as one caller sees them.
+#[derive(Clone)]
+pub struct Client {
+    pub keys: KeyServiceClient<Authenticated>,
+    pub authorization: AuthorizationServiceClient<Authenticated>,
+    pub workspaces: WorkspaceServiceClient<Authenticated>,
+    pub catalogs: CatalogServiceClient<Authenticated>,
+}
+
+impl Client {
+    /// A caller with this control key; `None`: with none at all.
+    pub fn new(channel: &Channel, control_key: Option<&str>) -> Self {
+        let key = control_key.map(|key| format!("Bearer {key}").parse().unwrap());
+        let service = || InterceptedService::new(channel.clone(), ControlKey(key.clone()));
+        Self {
+            keys: KeyServiceClient::new(service()),
+            authorization: AuthorizationServiceClient::new(service()),
+            workspaces: WorkspaceServiceClient::new(service()),
+            catalogs: CatalogServiceClient::new(service()),
+        }
+    }
+
+    pub async fn create_key(&self, parent: &str, key: Key) -> Result<CreateKeyResponse, Status> {
+        let parent = parent.to_owned();
+        let request = CreateKeyRequest { parent, key: Some(key), request_id: String::new() };
+        Ok(self.keys.clone().create_key(request).await?.into_inner())
+    }
+
+    pub async fn authorize(&self, request: AuthorizeRequest) -> Result<AuthorizeResponse, Status> {
+        Ok(self.authorization.clone().authorize(request).await?.into_inner())
+    }
+
+    pub async fn create_workspace(
+        &self,
+        id: &str,
+        catalog: &str,
+        policy: Policy,
+    ) -> Result<CreateWorkspaceResponse, Status> {
+        let workspace = Workspace {
+            display_name: id.to_owned(),
+            catalog: catalog.to_owned(),
+            policy: Some(policy),
+            ..Workspace::default()
+        };
+        let workspace_id = id.to_owned();
+        let request = CreateWorkspaceRequest { workspace_id, workspace: Some(workspace) };
+        Ok(self.workspaces.clone().create_workspace(request).await?.into_inner())
+    }
+}
+
+/// A server that is running.
+pub struct TestServer {
+    pub address: SocketAddr,
+    pub clock: Arc<FakeClock>,
+    pub operator_key: Secret,
+    pub channel: Channel,
+    directory: TempDir,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<()>,
+}
+
+impl TestServer {
+    /// A server on an empty database.
+    pub async fn start() -> Self {
+        Self::start_with(Settings::default()).await
+    }
+
+    /// The same with some settings of one's own.
+    pub async fn start_with(settings: Settings) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), Arc::default(), settings).await
+    }
+
+    async fn start_in(directory: TempDir, clock: Arc<FakeClock>, settings: Settings) -> Self {
+        let settings = Settings {
+            listen: Some(([127, 0, 0, 1], 0).into()),
+            data_dir: Some(directory.path().to_owned()),
+            ..settings
+        };
+        let config = settings.resolve().unwrap();
+        let handover = Handover::File(directory.path().join("operator.key"));
+        let server = Server::start(&config, &handover, clock.clone()).await.unwrap();
+        let address = server.address();
+        let operator_key = handover.obtain().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let serving = tokio::spawn(async move {
+            server.serve(async { stopped.await.unwrap_or(()) }).await.unwrap();
+        });
+        let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
+        let channel = endpoint.connect().await.unwrap();
+        Self { address, clock, operator_key, channel, directory, stop: Some(stop), serving }
+    }
+
+    /// A server with the small catalogue as `catalogs/small`, and `workspaces/acme` on it.
+    pub async fn with_acme() -> Self {
+        let server = Self::start().await;
+        let operator = server.operator();
+        let catalog = Some(small_catalog());
+        operator.catalogs.clone().apply_catalog(ApplyCatalogRequest { catalog }).await.unwrap();
+        operator.create_workspace("acme", "catalogs/small", Policy::default()).await.unwrap();
+        server
+    }
+
+    /// The caller that may do everything.
+    pub fn operator(&self) -> Client {
+        self.caller(self.operator_key.expose())
+    }
+
+    /// A caller with this control key.
+    pub fn caller(&self, control_key: &str) -> Client {
+        Client::new(&self.channel, Some(control_key))
+    }
+
+    /// A caller with a new control key that holds these permissions.
+    pub async fn caller_with(&self, permissions: &[&str]) -> Client {
+        let key = super::builders::a_key("caller").permissions(permissions).build();
+        let created = self.operator().create_key("workspaces/claviger", key).await.unwrap();
+        self.caller(&created.secret)
+    }
+
+    /// The directory that the server keeps its files in.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Tells the server to shut down.
+    pub fn begin_shutdown(&mut self) {
+        self.stop.take().map(|stop| stop.send(()));
+    }
+
+    /// Shuts the server down and waits until it is.
+    pub async fn stop(mut self) -> (TempDir, Arc<FakeClock>) {
+        self.begin_shutdown();
+        self.serving.await.unwrap();
+        (self.directory, self.clock)
+    }
+
+    /// Shuts the server down and starts another on the same files.
+    pub async fn restart(self) -> Self {
+        let (directory, clock) = self.stop().await;
+        Self::start_in(directory, clock, Settings::default()).await
+    }
+}
