@@ -146,3 +146,92 @@ fn code_of(response: &Response<Body>) -> Code {
     let code = response.headers().get(Status::GRPC_STATUS);
     code.map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Future, pending, ready};
+
+    use tower::service_fn;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::store::{DatabaseUrl, Store};
+
+    const OPEN_PATH: &str = "/grpc.health.v1.Health/Check";
+
+    async fn layer(directory: &tempfile::TempDir, limits: Limits) -> GuardLayer {
+        let url = DatabaseUrl::Sqlite(directory.path().join("claviger.db"));
+        let store = Arc::new(Store::open(&url).await.unwrap());
+        GuardLayer::new(Arc::new(Engine::new(store, Arc::new(SystemClock))), limits)
+    }
+
+    /// The code that a call ends with which a service serves in this way.
+    async fn code<F>(layer: &GuardLayer, path: &str, serve: fn(Request<Body>) -> F) -> Code
+    where
+        F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
+    {
+        let mut guarded = layer.layer(service_fn(serve));
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        code_of(&guarded.call(request).await.unwrap())
+    }
+
+    fn answer(_: Request<Body>) -> std::future::Ready<Result<Response<Body>, Infallible>> {
+        ready(Ok(Response::new(Body::empty())))
+    }
+
+    #[tokio::test]
+    async fn p4_a_panic_is_an_error_and_the_next_call_is_served() {
+        let directory = tempfile::tempdir().unwrap();
+        let limits =
+            Limits { request_timeout: Duration::from_secs(10), max_concurrent_requests: 1 };
+        let layer = layer(&directory, limits).await;
+        for _ in 0..2 {
+            let panicking = code(&layer, OPEN_PATH, |_| async { panic!("on purpose") }).await;
+            assert_eq!(panicking, Code::Internal);
+        }
+        assert_eq!(code(&layer, OPEN_PATH, answer).await, Code::Ok);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_takes_too_long_and_a_call_too_many_are_errors() {
+        let directory = tempfile::tempdir().unwrap();
+        let limits =
+            Limits { request_timeout: Duration::from_millis(50), max_concurrent_requests: 1 };
+        let layer = layer(&directory, limits).await;
+        let slow = code(&layer, OPEN_PATH, |_| pending());
+        let crowded = async {
+            // Polled second: by then the slow call holds the only permit.
+            code(&layer, OPEN_PATH, answer).await
+        };
+        let codes = futures_util::future::join(slow, crowded).await;
+        assert_eq!(codes, (Code::DeadlineExceeded, Code::Unavailable));
+        assert_eq!(code(&layer, OPEN_PATH, answer).await, Code::Ok);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_listed_as_open_is_closed() {
+        let directory = tempfile::tempdir().unwrap();
+        let limits =
+            Limits { request_timeout: Duration::from_secs(10), max_concurrent_requests: 1 };
+        let layer = layer(&directory, limits).await;
+        for open in [
+            OPEN_PATH,
+            "/grpc.health.v1.Health/Watch",
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        ] {
+            assert_eq!(code(&layer, open, answer).await, Code::Ok, "{open}");
+        }
+        for closed in [
+            "/claviger.v1.KeyService/GetKey",
+            "/claviger.v2.NewService/New",
+            "/grpc.health.v1.HealthX/Check",
+            "/GRPC.health.v1.Health/Check",
+            "/x/grpc.health.v1.Health/Check",
+            "//grpc.health.v1.Health/Check",
+            "/",
+        ] {
+            assert_eq!(code(&layer, closed, answer).await, Code::Unauthenticated, "{closed}");
+        }
+    }
+}

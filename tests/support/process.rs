@@ -65,11 +65,12 @@ impl Process {
         assert_eq!(self.child.wait().unwrap().signal(), Some(9));
     }
 
-    /// Sends a signal by its name and returns the exit code.
-    pub fn end(mut self, signal: &str) -> Option<i32> {
+    /// Sends a signal by its name and returns the exit code. Does not block: the connection to the
+    /// server must go on to be able to close.
+    pub async fn end(mut self, signal: &str) -> Option<i32> {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
-        self.child.wait().unwrap().code()
+        tokio::task::spawn_blocking(move || self.child.wait().unwrap().code()).await.unwrap()
     }
 }
 
