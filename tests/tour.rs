@@ -1,0 +1,176 @@
+//! The tour of the README, run as it stands: the server on a terminal, the commands in a shell.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use support::process::program;
+use support::{eventually, repository};
+
+/// A command of the README and the output that stands below it.
+#[derive(Debug)]
+struct Step {
+    command: String,
+    output: String,
+}
+
+/// The steps of all `console` blocks: a line that begins with `$ ` is a command, the lines up to the
+/// next one are its output.
+fn steps(readme: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for block in readme.split("```console\n").skip(1) {
+        let (block, _) = block.split_once("```").unwrap();
+        for line in block.lines() {
+            if let Some(command) = line.strip_prefix("$ ") {
+                steps.push(Step { command: command.to_owned(), output: String::new() });
+            } else {
+                let step = steps.last_mut().unwrap();
+                step.output.push_str(line);
+                step.output.push('\n');
+            }
+        }
+    }
+    steps
+}
+
+/// The server as a person starts it: on a terminal, which `script` provides.
+struct OnTerminal {
+    script: Child,
+    address: String,
+    control_key: String,
+    said: String,
+}
+
+impl OnTerminal {
+    async fn start(directory: &Path) -> Self {
+        let typescript = directory.join("typescript");
+        let command = format!(
+            "exec {} --listen 127.0.0.1:0 --data-dir {}",
+            program().get_program().display(),
+            directory.join("data").display()
+        );
+        let script = Command::new("script")
+            .args(["--quiet", "--flush", "--return", "--command", &command])
+            .arg(&typescript)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("`script` (Debian: bsdutils) runs a program on a terminal");
+        let said = eventually("the server is listening", || async {
+            let said = fs::read_to_string(&typescript).ok()?;
+            said.contains("listening").then_some(said)
+        })
+        .await;
+        let after = |marker: &str| {
+            let (_, rest) = said.split_once(marker).unwrap_or_else(|| panic!("{said}"));
+            rest.split_whitespace().next().unwrap().to_owned()
+        };
+        let control_key = after("export CLAVIGER_CONTROL_KEY=");
+        let address = after("grpcurl -plaintext ");
+        Self { script, address, control_key, said }
+    }
+
+    /// The commands that the first start suggests.
+    fn suggestions(&self) -> Vec<String> {
+        let lines = self.said.lines().map(str::trim);
+        let commands =
+            lines.filter(|line| line.starts_with("grpcurl ") || line.contains(" apply "));
+        commands.map(str::to_owned).collect()
+    }
+}
+
+impl Drop for OnTerminal {
+    fn drop(&mut self) {
+        // `script` ends the program with it.
+        self.script.kill().and_then(|()| self.script.wait()).map(|_| ()).unwrap_or(());
+    }
+}
+
+/// What is different each time: ids, times, secrets.
+fn normalized(output: &str) -> String {
+    let mut lines = Vec::new();
+    for line in output.lines() {
+        let mut line = line.trim_end().to_owned();
+        for (marker, end) in [
+            ("workspaces/acme/keys/", "\""),
+            ("\"createTime\": \"", "\""),
+            ("\"updateTime\": \"", "\""),
+            ("\"hint\": \"acme_...", "\""),
+            ("\"secret\": \"acme_", "\""),
+            ("\"authorizationHeader\": \"Basic ", "\""),
+        ] {
+            if let Some((head, tail)) = line.clone().split_once(marker) {
+                let (varying, rest) = tail.split_once(end).unwrap();
+                assert!(varying.len() >= 4, "{line}");
+                line = format!("{head}{marker}<varies>{end}{rest}");
+            }
+        }
+        lines.push(line);
+    }
+    lines.join("\n")
+}
+
+/// Runs commands in one shell, as a person would type them, and returns what each printed.
+fn run(commands: &[String], server: &OnTerminal) -> Vec<String> {
+    const END: &str = "\u{1}end of output\u{1}";
+    let mut text = String::new();
+    for command in commands {
+        text.push_str(command);
+        text.push_str(&format!("\nprintf '%s' '{END}'\n"));
+    }
+    let output = Command::new("bash")
+        .args(["-c", &format!("exec 2>&1\n{text}")])
+        .env("CLAVIGER_CONTROL_KEY", &server.control_key)
+        .env("CLAVIGER_SERVER", format!("http://{}", server.address))
+        .current_dir(repository(""))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let mut outputs: Vec<String> = said.split(END).map(str::to_owned).collect();
+    assert_eq!(outputs.pop().as_deref(), Some(""), "{said}");
+    outputs
+}
+
+#[tokio::test]
+async fn the_tour_of_the_readme_works_as_it_stands() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = OnTerminal::start(directory.path()).await;
+    let readme = fs::read_to_string(repository("README.md")).unwrap();
+    let steps = steps(&readme);
+    let here = |command: &String| {
+        let program = program().get_program().display().to_string();
+        command
+            .replace("target/release/claviger", &program)
+            .replace("127.0.0.1:50051", &server.address)
+    };
+    let commands: Vec<String> = steps.iter().map(|step| here(&step.command)).collect();
+    let outputs = run(&commands, &server);
+    assert_eq!(outputs.len(), steps.len());
+    assert!(steps.len() >= 15, "the tour is there: {}", steps.len());
+    for (step, output) in steps.iter().zip(&outputs) {
+        assert_eq!(normalized(output), normalized(&step.output), "$ {}", step.command);
+    }
+}
+
+#[tokio::test]
+async fn what_the_first_start_suggests_works_as_pasted() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = OnTerminal::start(directory.path()).await;
+    let commands = server.suggestions();
+    assert_eq!(commands.len(), 4, "{}", server.said);
+    let outputs = run(&commands, &server);
+    for (output, part) in outputs.iter().zip([
+        "claviger.v1.KeyService",
+        "{}",
+        "Applied catalogs/braze: 91 permissions",
+        "\"name\": \"workspaces/acme\"",
+    ]) {
+        assert!(output.contains(part), "{part}: {output}");
+    }
+    // It is shown to the person and kept nowhere.
+    let data = directory.path().join("data");
+    assert!(!data.join("operator.key").exists());
+}
