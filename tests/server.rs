@@ -35,7 +35,7 @@ async fn intruder(server: &TestServer) -> DatabaseConnection {
 }
 
 #[tokio::test]
-async fn health_follows_the_database_and_every_fault_is_unavailable() {
+async fn p4_health_follows_the_database_and_every_fault_is_unavailable() {
     let server = TestServer::with_acme().await;
     let operator = server.operator();
     let key = a_key("k").permissions(&["*"]).build();
