@@ -69,10 +69,12 @@ fn is_blank(character: char) -> bool {
 /// The form of a text in which names are searched: upper and lower case are one, `ß` is `ss`.
 ///
 /// Each character is folded by itself, because [`str::to_lowercase`] makes the form of a Greek
-/// sigma depend on where its word ends, and a part of a name would not be found in the whole.
+/// sigma depend on where its word ends, and a part of a name would not be found in the whole. Lower
+/// case comes first for the sake of `ẞ`, whose upper case is itself.
 #[must_use]
 pub fn fold_case(text: &str) -> String {
-    text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+    let lower = text.chars().flat_map(char::to_lowercase);
+    lower.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -110,6 +112,7 @@ mod tests {
     #[test]
     fn folds_case_as_a_person_would() {
         assert_eq!(fold_case("STRASSE"), fold_case("Straße"));
+        assert_eq!(fold_case("STRAẞE"), fold_case("straße"));
         assert_eq!(fold_case("ΟΔΥΣΣΕΥΣ"), fold_case("οδυσσευς"));
         assert!(fold_case("ΟΔΥΣΣΕΥΣ ΑΒ").contains(&fold_case("σευσ")));
         assert_ne!(fold_case("resume"), fold_case("résumé"));

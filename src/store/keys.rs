@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use sea_orm::prelude::*;
-use sea_orm::sea_query::LikeExpr;
+use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr};
 use sea_orm::{
     Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, JoinType,
     QueryOrder, QuerySelect,
@@ -250,6 +250,11 @@ fn matching(filter: &KeyFilter) -> Condition {
         expire_time_before,
         not_seen_since,
     } = filter;
+    // No name holds a NUL, but some engines would end the text there, and others refuse it.
+    let texts = [display_name_contains, created_by].into_iter().flatten();
+    if texts.into_iter().any(|text| text.contains('\0')) {
+        return Condition::all().add(Expr::val(1).eq(0));
+    }
     let contains = display_name_contains.as_ref().map(|text| {
         let pattern = format!("%{}%", escape_like(&fold_case(text)));
         api_key::Column::DisplayNameFolded.like(LikeExpr::new(pattern).escape('\\'))

@@ -1,6 +1,7 @@
 //! The lock that keeps a second server from a SQLite database.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::error::OpenError;
@@ -15,7 +16,9 @@ impl FileLock {
     pub(super) fn beside(database: &Path) -> Result<Self, OpenError> {
         let path = database.with_added_extension("lock");
         let io = |source| OpenError::Io { path: path.clone(), source };
-        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(io)?;
+        // Whoever may open it may lock it, and keep the server from starting.
+        let mut options = OpenOptions::new();
+        let file = options.create(true).append(true).mode(0o600).open(&path).map_err(io)?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: database.to_owned() }),

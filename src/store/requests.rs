@@ -93,6 +93,10 @@ impl KeyRequests<'_> {
     /// # Errors
     /// If the database cannot be written.
     pub async fn forget_all(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
-        self.forget_before(workspace, Timestamp::MAX).await
+        key_request::Entity::delete_many()
+            .filter(key_request::Column::WorkspaceId.eq(workspace.as_str()))
+            .exec(self.0)
+            .await?;
+        Ok(())
     }
 }

@@ -1,0 +1,31 @@
+//! What every database engine must do: one suite over the store's interface, run for each of them.
+
+#![allow(unreachable_pub, reason = "the modules of one test binary")]
+
+/// Makes each case a test for each engine: `store::keys::sqlite::<case>`.
+macro_rules! conformance {
+    ($($case:ident,)*) => {
+        mod sqlite {
+            use crate::store::database::{Database, Engine};
+
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(Database::create(Engine::Sqlite).await).await;
+            })*
+        }
+    };
+}
+
+mod store {
+    mod builders;
+    mod catalogs;
+    mod database;
+    mod key_list;
+    mod key_requests;
+    mod keys;
+    mod limits;
+    mod metadata;
+    mod sqlite_file;
+    mod transactions;
+    mod workspaces;
+}
