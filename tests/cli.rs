@@ -172,17 +172,17 @@ async fn the_operator_key_is_reset_beside_the_database() {
 
     let process = Process::start(directory.path(), &[]).await;
     assert_ne!(process.operator_key, lost);
-    let list = |control_key: &str| {
+    let list_as = |control_key: &str| {
         let mut keys = Client::new(&process.channel, Some(control_key)).keys;
         let parent = "workspaces/claviger".to_owned();
         let request = ListKeysRequest { parent, ..ListKeysRequest::default() };
         async move { keys.list_keys(request).await }
     };
     let invalid = (Code::Unauthenticated, "CONTROL_KEY_INVALID".to_owned());
-    assert_eq!(refusal(list(&lost).await), invalid);
-    let listed = list(&process.operator_key).await.unwrap().into_inner().keys;
+    assert_eq!(refusal(list_as(&lost).await), invalid);
+    let listed = list_as(&process.operator_key).await.unwrap().into_inner().keys;
     assert_eq!(listed.len(), 2, "the one that a caller created is still there");
-    assert!(list(&kept).await.is_ok());
+    assert!(list_as(&kept).await.is_ok());
 }
 
 #[test]

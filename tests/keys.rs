@@ -97,7 +97,7 @@ fn b7_there_is_no_call_that_changes_a_key() {
         .iter()
         .flat_map(|file| &file.service)
         .filter(|service| service.name() == "KeyService")
-        .flat_map(|service| service.method.iter().map(|method| method.name()))
+        .flat_map(|service| service.method.iter().map(prost_types::MethodDescriptorProto::name))
         .collect();
     assert_eq!(methods, ["CreateKey", "GetKey", "ListKeys", "DeleteKey"]);
 }

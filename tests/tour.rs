@@ -84,7 +84,8 @@ impl OnTerminal {
 impl Drop for OnTerminal {
     fn drop(&mut self) {
         // `script` ends the program with it.
-        self.script.kill().and_then(|()| self.script.wait()).map(|_| ()).unwrap_or(());
+        let ended = self.script.kill().and_then(|()| self.script.wait());
+        assert!(ended.is_ok() || std::thread::panicking());
     }
 }
 
@@ -117,8 +118,7 @@ fn run(commands: &[String], server: &OnTerminal) -> Vec<String> {
     const END: &str = "\u{1}end of output\u{1}";
     let mut text = String::new();
     for command in commands {
-        text.push_str(command);
-        text.push_str(&format!("\nprintf '%s' '{END}'\n"));
+        text.extend([command, "\nprintf '%s' '", END, "'\n"]);
     }
     let output = Command::new("bash")
         .args(["-c", &format!("exec 2>&1\n{text}")])

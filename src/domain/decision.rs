@@ -197,6 +197,7 @@ mod tests {
 
     /// Everything that a decision depends on, as plain as it can be.
     #[derive(Clone, Debug)]
+    #[allow(clippy::struct_excessive_bools, reason = "as plain as it can be")]
     struct Case {
         /// 0: missing, 1: malformed, else presented.
         credential: u8,

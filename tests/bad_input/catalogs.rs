@@ -14,8 +14,8 @@ fn of(permissions: Vec<Permission>) -> Catalog {
     Catalog { name: "catalogs/small".to_owned(), permissions, ..Catalog::default() }
 }
 
-fn implying(name: &str, implied: &[&str]) -> Permission {
-    let implies = implied.iter().map(ToString::to_string).collect();
+fn implying(name: &str, others: &[&str]) -> Permission {
+    let implies = others.iter().map(ToString::to_string).collect();
     Permission { implies, ..a_permission(name) }
 }
 

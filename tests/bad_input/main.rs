@@ -1,6 +1,8 @@
 //! Bad input, and what it gets: each row is made over the wire, and code, reason and field are
 //! compared. A fault of the caller is an error; a fault of the subject is an answer.
 
+#![allow(clippy::too_many_lines, clippy::large_stack_arrays, reason = "tables are long")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

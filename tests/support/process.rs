@@ -78,7 +78,8 @@ impl Drop for Process {
     fn drop(&mut self) {
         // Gone already, if it was ended; then there is nothing to do.
         if self.child.try_wait().is_ok_and(|exited| exited.is_none()) {
-            self.child.kill().and_then(|()| self.child.wait()).map(|_| ()).unwrap_or(());
+            let ended = self.child.kill().and_then(|()| self.child.wait());
+            assert!(ended.is_ok() || std::thread::panicking());
         }
     }
 }
