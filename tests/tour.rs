@@ -113,6 +113,13 @@ fn normalized(output: &str) -> String {
     lines.join("\n")
 }
 
+/// Where the shell finds grpcurl: `scripts/install-tools` puts it there.
+fn path_with_tools() -> std::ffi::OsString {
+    let path = std::env::var_os("PATH").unwrap();
+    let tools = repository("target/tools/bin");
+    std::env::join_paths(std::iter::once(tools).chain(std::env::split_paths(&path))).unwrap()
+}
+
 /// Runs commands in one shell, as a person would type them, and returns what each printed.
 fn run(commands: &[String], server: &OnTerminal) -> Vec<String> {
     const END: &str = "\u{1}end of output\u{1}";
@@ -124,6 +131,7 @@ fn run(commands: &[String], server: &OnTerminal) -> Vec<String> {
         .args(["-c", &format!("exec 2>&1\n{text}")])
         .env("CLAVIGER_CONTROL_KEY", &server.control_key)
         .env("CLAVIGER_SERVER", format!("http://{}", server.address))
+        .env("PATH", path_with_tools())
         .current_dir(repository(""))
         .stdin(Stdio::null())
         .output()
