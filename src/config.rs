@@ -74,7 +74,7 @@ pub struct Settings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// Several lines an event, in colour, for people.
+    /// One line an event, in colour, for people.
     Pretty,
     /// One JSON object a line, for machines.
     Json,

@@ -1,8 +1,8 @@
 //! Where the operator key comes from and goes to, outside the database.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -92,9 +92,15 @@ fn read(path: &Path) -> Result<Option<Secret>, OperatorKeyError> {
 fn write(path: &Path, secret: &Secret) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = directory.unwrap_or(Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let temporary = path.with_added_extension("new");
+    // What lies there is left over, or was laid there by somebody to be written into.
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    let mut file = options.write(true).create_new(true).mode(0o600).open(&temporary)?;
     writeln!(file, "{}", secret.expose())?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
@@ -110,13 +116,19 @@ mod tests {
     #[test]
     fn is_written_once_and_then_read() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("operator.key");
+        let path = directory.path().join("new/directory/operator.key");
         let handover = Handover::File(path.clone());
         let written = handover.obtain().unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(handover.obtain().unwrap(), written);
+        // What somebody else laid there is not written into.
+        let elsewhere = directory.path().join("elsewhere");
+        fs::write(&elsewhere, "").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, path.with_added_extension("new")).unwrap();
         assert_ne!(handover.renew().unwrap(), written);
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 
     #[test]

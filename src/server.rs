@@ -38,6 +38,8 @@ const MAX_STREAMS_PER_CONNECTION: u32 = 1_024;
 const MAX_RESET_STREAMS: usize = 64;
 /// All headers of a call, in bytes.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a silent connection is asked whether it is still there, and how long it may take to answer.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
@@ -107,16 +109,16 @@ impl Server {
         let store = Arc::new(Store::open(&config.database).await?);
         let (socket, address) = bind(config.listen)
             .map_err(|source| StartError::Listen { address: config.listen, source })?;
-        let first_key = first_start(&store, handover, clock.as_ref()).await?;
-        // Only now: who finds the port open finds the operator key in its place, too.
-        let listener =
-            socket.listen(BACKLOG).map_err(|source| StartError::Listen { address, source })?;
-
         let engine = Arc::new(Engine::new(Arc::clone(&store), Arc::clone(&clock)));
         let (readiness, watched) = watch::channel(Readiness::Ready);
         let routes = grpc::routes(&store, &engine, &clock, HealthService::new(watched))?;
         let guard = GuardLayer::new(engine, config.limits);
         let drain_timeout = config.drain_timeout;
+
+        let first_key = first_start(&store, handover, clock.as_ref()).await?;
+        // Only now: who finds the port open finds the operator key in its place, too.
+        let listener =
+            socket.listen(BACKLOG).map_err(|source| StartError::Listen { address, source })?;
         Ok(Self {
             listener,
             address,
@@ -227,7 +229,8 @@ fn transport(config: &Config) -> Result<tonic::transport::Server, StartError> {
             read("tls-certificate-file", certificate)?,
             read("tls-private-key-file", private_key)?,
         );
-        server = server.tls_config(ServerTlsConfig::new().identity(identity))?;
+        server = server
+            .tls_config(ServerTlsConfig::new().identity(identity).timeout(HANDSHAKE_TIMEOUT))?;
     }
     Ok(server)
 }
@@ -259,8 +262,11 @@ async fn watch_database(store: Arc<Store>, readiness: watch::Sender<Readiness>) 
         let now =
             if matches!(probe, Ok(Ok(true))) { Readiness::Ready } else { Readiness::NotReady };
         let changed = readiness.send_if_modified(|before| {
-            let changes = *before != now;
-            *before = now;
+            // Nothing follows the last word.
+            let changes = *before != now && *before != Readiness::Draining;
+            if changes {
+                *before = now;
+            }
             changes
         });
         match (changed, now) {

@@ -150,6 +150,20 @@ async fn what_is_wrong_with_a_catalogue_is_said() {
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.starts_with("claviger: ") && said.contains(part), "{part}: {said}");
     }
+    for (arguments, part) in [
+        (&["--server", "http://192.0.2.1:1"][..], "--server http://192.0.2.1:1 is beyond loopback"),
+        (&["--server", "http://127.0.0.1:1", "--tls-ca-file", "x"], "not reached by https"),
+        (
+            &["--server", "https://127.0.0.1:1", "--tls-ca-file", "/not/there"],
+            "--tls-ca-file: cannot",
+        ),
+        (&["--server", "nowhere at all"], "must be a URL"),
+    ] {
+        let path = repository("examples/catalogs/braze.yaml");
+        let arguments = [&["catalog", "apply", path.to_str().unwrap()], arguments].concat();
+        let output = run(&arguments, &[("CLAVIGER_CONTROL_KEY", "some-key")], "");
+        assert!(said(&output).contains(part), "{part}: {output:?}");
+    }
     let nobody = [("CLAVIGER_SERVER", "http://127.0.0.1:1"), ("CLAVIGER_CONTROL_KEY", "some-key")];
     let path = repository("examples/catalogs/braze.yaml");
     let output = run(&["catalog", "apply", path.to_str().unwrap()], &nobody, "");

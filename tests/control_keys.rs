@@ -238,6 +238,7 @@ async fn the_last_operator_key_cannot_be_deleted() {
     for key in [
         a_key("ends").permissions(&["*"]).expire_time(FakeClock::at(3_600)).build(),
         a_key("scoped").permissions(&["*"]).workspace_scope(&["workspaces/acme"]).build(),
+        a_key("here").permissions(&["*"]).allowed_ips(&["127.0.0.1"]).build(),
         a_key("less").permissions(&["claviger.*"]).build(),
     ] {
         operator.create_key("workspaces/claviger", key).await.unwrap();

@@ -9,6 +9,9 @@ use crate::clock::Clock;
 use crate::domain::{Catalog, CatalogId, Credential, Subject, Timestamp, control_catalog};
 use crate::store::{Store, StoreError};
 
+/// How many catalogues are kept compiled; of more, all are forgotten and compiled anew.
+const MAX_COMPILED: usize = 100;
+
 /// Finds the key behind a credential, in the database as it stands.
 #[derive(Debug)]
 pub struct Engine {
@@ -63,7 +66,11 @@ impl Engine {
         let stored = stored.ok_or(StoreError::Corrupt("workspaces.catalog_id"))?;
         let catalog = Arc::new(stored.catalog);
         let entry = (stored.revision, Arc::clone(&catalog));
-        self.compiled.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), entry);
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if compiled.len() >= MAX_COMPILED {
+            compiled.clear();
+        }
+        compiled.insert(id.clone(), entry);
         Ok(catalog)
     }
 

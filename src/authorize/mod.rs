@@ -1,4 +1,4 @@
-//! The data plane: finds the key that a question is about, and decides.
+//! The data plane: finds the key that a question is about.
 
 mod caller;
 mod engine;

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Read};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -98,27 +99,40 @@ fn authorization() -> Result<MetadataValue<Ascii>, Box<dyn Error>> {
 
 impl Connection {
     async fn connect(&self) -> Result<Channel, Box<dyn Error>> {
-        let Self { server, tls_ca_file } = self;
+        let Self { server, tls_ca_file, allow_clear_text } = self;
         let mut endpoint = Endpoint::from_shared(server.clone()).map_err(|_| {
             format!("--server {server}: must be a URL such as http://127.0.0.1:50051")
         })?;
-        if endpoint.uri().scheme_str() == Some("https") {
-            let tls = match tls_ca_file {
-                None => ClientTlsConfig::new().with_native_roots(),
-                Some(path) => {
-                    let pem = std::fs::read(path).map_err(|error| {
-                        format!("--tls-ca-file: cannot read {}: {error}", path.display())
-                    })?;
-                    ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))
-                }
-            };
-            endpoint = endpoint.tls_config(tls)?;
+        let uri = endpoint.uri();
+        if uri.scheme_str() == Some("https") {
+            endpoint = endpoint.tls_config(trusting(tls_ca_file.as_deref())?)?;
+        } else if tls_ca_file.is_some() {
+            return Err(format!("--tls-ca-file: {server} is not reached by https").into());
+        } else if !allow_clear_text && !uri.host().is_some_and(is_loopback) {
+            return Err(format!(
+                "--server {server} is beyond loopback, where the control key would travel in \
+                 clear text: use https, or --allow-clear-text if something else encrypts"
+            )
+            .into());
         }
         endpoint
             .connect()
             .await
             .map_err(|_| format!("cannot reach a server at {server}: is it running?").into())
     }
+}
+
+/// TLS that trusts the certificates of this file or, without one, the system's.
+fn trusting(ca_file: Option<&Path>) -> Result<ClientTlsConfig, String> {
+    let Some(path) = ca_file else { return Ok(ClientTlsConfig::new().with_native_roots()) };
+    let pem = std::fs::read(path)
+        .map_err(|error| format!("--tls-ca-file: cannot read {}: {error}", path.display()))?;
+    Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// What a server refused, for a person to read.

@@ -52,6 +52,10 @@ struct Connection {
     /// Certificates to trust for an https server, PEM, instead of the system's
     #[arg(long, env = "CLAVIGER_TLS_CA_FILE", value_name = "FILE")]
     tls_ca_file: Option<std::path::PathBuf>,
+
+    /// Reach a server beyond loopback without TLS, where something else encrypts
+    #[arg(long, env = "CLAVIGER_ALLOW_CLEAR_TEXT")]
+    allow_clear_text: bool,
 }
 
 impl Cli {

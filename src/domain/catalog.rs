@@ -10,6 +10,9 @@ use super::route::{Route, RouteTable};
 /// The largest catalogue, in permissions.
 pub const MAX_PERMISSIONS: usize = 2_000;
 
+/// The most implications of a catalogue, all permissions together.
+const MAX_IMPLICATIONS: usize = 10_000;
+
 /// Something that a key may be allowed to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,7 +48,10 @@ pub struct Catalog {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidCatalog {
     /// Too large.
-    #[error("a catalogue holds at most {MAX_PERMISSIONS} permissions")]
+    #[error(
+        "a catalogue holds at most {MAX_PERMISSIONS} permissions, \
+         and {MAX_IMPLICATIONS} implications between them"
+    )]
     TooMany,
     /// Two permissions of one name.
     #[error("there are two permissions named `{name}`")]
@@ -99,7 +105,8 @@ impl Catalog {
     /// # Errors
     /// See [`InvalidCatalog`].
     pub fn new(permissions: Vec<Permission>) -> Result<Self, InvalidCatalog> {
-        if permissions.len() > MAX_PERMISSIONS {
+        let implications: usize = permissions.iter().map(|one| one.implies.len()).sum();
+        if permissions.len() > MAX_PERMISSIONS || implications > MAX_IMPLICATIONS {
             return Err(InvalidCatalog::TooMany);
         }
         let mut by_name = HashMap::with_capacity(permissions.len());

@@ -46,13 +46,14 @@ impl Key {
         self.expire_time.is_some_and(|expire_time| expire_time <= now)
     }
 
-    /// Whether this control key can do everything, everywhere, for ever: one of these must always
-    /// be left.
+    /// Whether this control key can do everything, from everywhere, for ever: one of these must
+    /// always be left.
     #[must_use]
     pub fn is_operator_key(&self) -> bool {
         self.name.workspace.is_reserved()
             && self.permissions.contains(&Grant::All)
             && self.expire_time.is_none()
+            && self.allowed_ips.is_any()
             && self.workspace_scope.is_all()
     }
 }

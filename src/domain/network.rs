@@ -46,13 +46,19 @@ impl FromStr for Cidr {
     type Err = InvalidCidr;
 
     fn from_str(text: &str) -> Result<Self, InvalidCidr> {
-        let network = match text.split_once('/') {
-            None => IpNet::from(text.parse::<IpAddr>().map_err(|_| InvalidCidr::Form)?),
-            // `/08` and `/+8` are read as 8 by some and refused by others: refuse them.
-            Some((_, length)) if length.starts_with(['0', '+']) && length != "0" => {
+        // The standard library's parser of addresses refuses leading zeros, ipnet's does not; and
+        // `/08` and `/+8` are read as 8 by some and refused by others.
+        let (address, length) = text.split_once('/').unzip();
+        let address: IpAddr = address.unwrap_or(text).parse().map_err(|_| InvalidCidr::Form)?;
+        let network = match length {
+            None => IpNet::from(address),
+            Some(length) if length.starts_with(['0', '+']) && length != "0" => {
                 return Err(InvalidCidr::Form);
             }
-            Some(_) => text.parse::<IpNet>().map_err(|_| InvalidCidr::Form)?,
+            Some(length) => {
+                let length = length.parse().map_err(|_| InvalidCidr::Form)?;
+                IpNet::new(address, length).map_err(|_| InvalidCidr::Form)?
+            }
         };
         if let IpNet::V6(v6) = network
             && v6.addr().to_ipv4_mapped().is_some()
@@ -153,6 +159,7 @@ mod tests {
             "10",
             "10.0/8",
             "010.0.0.1",
+            "010.0.0.0/8",
             "10.0.0.0/33",
             "10.0.0.0/08",
             "10.0.0.0/+8",

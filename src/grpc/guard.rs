@@ -19,6 +19,7 @@ use tracing::{Instrument, field};
 use super::caller::{address, credential};
 use super::status;
 use crate::authorize::Engine;
+use crate::manage::Error;
 
 /// The services that anyone may call: they tell nothing about keys.
 const OPEN: [&str; 3] = [
@@ -26,6 +27,10 @@ const OPEN: [&str; 3] = [
     "/grpc.reflection.v1.ServerReflection/",
     "/grpc.reflection.v1alpha.ServerReflection/",
 ];
+
+/// The header in which a dashboard names the person that it acts for. A named actor must never go
+/// unchecked, and members are not built yet.
+const ACTOR: &str = "claviger-actor";
 
 /// How much is served at once, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,15 +46,21 @@ pub struct Limits {
 pub struct GuardLayer {
     engine: Arc<Engine>,
     permits: Arc<Semaphore>,
+    /// Of their own for what anyone may call, so that strangers cannot take those of callers.
+    open_permits: Arc<Semaphore>,
     timeout: Duration,
 }
+
+/// How many calls of the open services may be under way at once.
+const MAX_CONCURRENT_OPEN: usize = 100;
 
 impl GuardLayer {
     /// Authenticates callers with this engine, within these limits.
     #[must_use]
     pub fn new(engine: Arc<Engine>, limits: Limits) -> Self {
         let permits = Arc::new(Semaphore::new(limits.max_concurrent_requests));
-        Self { engine, permits, timeout: limits.request_timeout }
+        let open_permits = Arc::new(Semaphore::new(MAX_CONCURRENT_OPEN));
+        Self { engine, permits, open_permits, timeout: limits.request_timeout }
     }
 }
 
@@ -108,8 +119,15 @@ impl GuardLayer {
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
-        let _permit = self.permits.try_acquire().map_err(|_| status::overloaded())?;
-        let answer = AssertUnwindSafe(self.authenticate_and_serve(request, inner)).catch_unwind();
+        // Everything is closed but what is listed: a service that is added is closed too.
+        let is_open = OPEN.iter().any(|open| request.uri().path().starts_with(open));
+        let permits = if is_open { &self.open_permits } else { &self.permits };
+        let _permit = permits.try_acquire().map_err(|_| status::overloaded())?;
+        let answer = async {
+            let request = if is_open { request } else { self.authenticate(request).await? };
+            serve(request, inner).await
+        };
+        let answer = AssertUnwindSafe(answer).catch_unwind();
         match tokio::time::timeout(self.timeout, answer).await {
             Ok(Ok(answer)) => answer,
             // The panic hook has logged where.
@@ -118,26 +136,26 @@ impl GuardLayer {
         }
     }
 
-    async fn authenticate_and_serve<S>(
-        &self,
-        mut request: Request<Body>,
-        mut inner: S,
-    ) -> Result<Response<Body>, Status>
-    where
-        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-    {
-        let path = request.uri().path();
-        // Everything is closed but what is listed: a service that is added is closed too.
-        if !OPEN.iter().any(|open| path.starts_with(open)) {
-            let credential = credential(request.headers());
-            let address = address(request.extensions());
-            let caller = self.engine.authenticate(credential, address).await?;
-            request.extensions_mut().insert(caller);
+    /// Finds out who calls, and notes it for the service.
+    async fn authenticate(&self, mut request: Request<Body>) -> Result<Request<Body>, Status> {
+        let credential = credential(request.headers());
+        let address = address(request.extensions());
+        let caller = self.engine.authenticate(credential, address).await?;
+        if request.headers().contains_key(ACTOR) {
+            return Err(Error::NotBuilt(ACTOR).into());
         }
-        match inner.call(request).await {
-            Ok(response) => Ok(response),
-            Err(never) => match never {},
-        }
+        request.extensions_mut().insert(caller);
+        Ok(request)
+    }
+}
+
+async fn serve<S>(request: Request<Body>, mut inner: S) -> Result<Response<Body>, Status>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    match inner.call(request).await {
+        Ok(response) => Ok(response),
+        Err(never) => match never {},
     }
 }
 
@@ -158,6 +176,7 @@ mod tests {
     use crate::store::{DatabaseUrl, Store};
 
     const OPEN_PATH: &str = "/grpc.health.v1.Health/Check";
+    const CLOSED_PATH: &str = "/claviger.v1.AuthorizationService/Authorize";
 
     async fn layer(directory: &tempfile::TempDir, limits: Limits) -> GuardLayer {
         let url = DatabaseUrl::Sqlite(directory.path().join("claviger.db"));
@@ -198,14 +217,17 @@ mod tests {
         let limits =
             Limits { request_timeout: Duration::from_millis(50), max_concurrent_requests: 1 };
         let layer = layer(&directory, limits).await;
-        let slow = code(&layer, OPEN_PATH, |_| pending());
-        let crowded = async {
-            // Polled second: by then the slow call holds the only permit.
-            code(&layer, OPEN_PATH, answer).await
-        };
-        let codes = futures_util::future::join(slow, crowded).await;
-        assert_eq!(codes, (Code::DeadlineExceeded, Code::Unavailable));
+        assert_eq!(code(&layer, OPEN_PATH, |_| pending()).await, Code::DeadlineExceeded);
         assert_eq!(code(&layer, OPEN_PATH, answer).await, Code::Ok);
+
+        // Callers have permits of their own, which strangers cannot take; and the reverse.
+        let held = layer.permits.acquire().await.unwrap();
+        assert_eq!(code(&layer, CLOSED_PATH, answer).await, Code::Unavailable);
+        assert_eq!(code(&layer, OPEN_PATH, answer).await, Code::Ok);
+        drop(held);
+        let _all = layer.open_permits.acquire_many(MAX_CONCURRENT_OPEN as u32).await.unwrap();
+        assert_eq!(code(&layer, OPEN_PATH, answer).await, Code::Unavailable);
+        assert_eq!(code(&layer, CLOSED_PATH, answer).await, Code::Unauthenticated);
     }
 
     #[tokio::test]

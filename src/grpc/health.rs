@@ -11,7 +11,7 @@ use tonic_health::pb::health_server::Health;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::SERVICES;
-use super::status::draining;
+use super::status::{draining, unknown_service};
 
 /// Whether the server can serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Health for HealthService {
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
         if !is_known(&request.get_ref().service) {
-            return Err(Status::not_found("there is no such service"));
+            return Err(unknown_service());
         }
         Ok(Response::new(response(status_of(*self.0.borrow()))))
     }

@@ -1,4 +1,4 @@
-//! The wire: tonic adapters, one thin file per service. Nothing is decided here.
+//! The wire: tonic adapters, one thin file per service.
 
 mod authorization;
 mod caller;
@@ -14,6 +14,7 @@ mod workspaces;
 use std::sync::Arc;
 
 use tonic::service::Routes;
+use tonic_health::pb::health_server::HealthServer;
 
 pub use guard::{Guard, GuardLayer, Limits};
 pub use health::{HealthService, Readiness};
@@ -30,6 +31,8 @@ use crate::store::Store;
 
 /// The largest message that `Authorize` reads, in bytes.
 pub const MAX_AUTHORIZE_BYTES: usize = 64 * 1024;
+/// The largest message that health and reflection read, in bytes: anyone may call them.
+const MAX_OPEN_BYTES: usize = 4 * 1024;
 /// The largest message that any other method reads, in bytes: a catalogue is the largest.
 pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
@@ -73,7 +76,7 @@ pub fn routes(
         WorkspaceServiceServer::new(workspaces).max_decoding_message_size(MAX_MESSAGE_BYTES),
     )
     .add_service(CatalogServiceServer::new(catalogs).max_decoding_message_size(MAX_MESSAGE_BYTES))
-    .add_service(tonic_health::pb::health_server::HealthServer::new(health))
-    .add_service(reflection().build_v1()?)
-    .add_service(reflection().build_v1alpha()?))
+    .add_service(HealthServer::new(health).max_decoding_message_size(MAX_OPEN_BYTES))
+    .add_service(reflection().build_v1()?.max_decoding_message_size(MAX_OPEN_BYTES))
+    .add_service(reflection().build_v1alpha()?.max_decoding_message_size(MAX_OPEN_BYTES)))
 }

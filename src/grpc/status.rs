@@ -45,7 +45,13 @@ pub(super) fn overloaded() -> Status {
 
 /// A call took longer than is allowed.
 pub(super) fn timed_out() -> Status {
-    status(Code::DeadlineExceeded, "TIMED_OUT", "the request took too long")
+    let message = "the request took too long: if it was a change, it may or may not have been made";
+    status(Code::DeadlineExceeded, "TIMED_OUT", message)
+}
+
+/// Health was asked about a service that is not here.
+pub(super) fn unknown_service() -> Status {
+    status(Code::NotFound, "SERVICE_NOT_FOUND", "there is no such service")
 }
 
 /// The server is going down.
@@ -115,7 +121,6 @@ impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let message = error.to_string();
         match error {
-            Error::Refused(refusal) => refusal.into(),
             Error::BeyondCeiling(_) => {
                 status(Code::PermissionDenied, "CONTROL_KEY_CEILING", message)
             }

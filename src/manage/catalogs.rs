@@ -185,7 +185,7 @@ impl UnitOfWork for DeleteCatalog {
         if tx.catalogs().lock(&self.id).await?.is_none() {
             return Err(Error::NotFound(Resource::Catalog));
         }
-        if !tx.workspaces().of_catalog(&self.id).await?.is_empty() {
+        if tx.workspaces().use_catalog(&self.id).await? {
             return Err(Precondition::CatalogInUse.into());
         }
         tx.catalogs().delete(&self.id).await?;

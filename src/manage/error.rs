@@ -3,15 +3,12 @@
 use std::fmt;
 
 use super::entropy::EntropyError;
-use crate::domain::{BeyondCeiling, KeyName, PermissionName, Refusal};
+use crate::domain::{BeyondCeiling, KeyName, PermissionName};
 use crate::store::StoreError;
 
 /// Why the control plane did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The caller may not do this.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
     /// A control key would be wider than the caller's own.
     #[error("a control key is never wider than the one that creates it: {0}")]
     BeyondCeiling(#[from] BeyondCeiling),

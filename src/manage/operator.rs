@@ -8,8 +8,8 @@ use super::entropy::new_id;
 use super::error::Error;
 use crate::clock::Clock;
 use crate::domain::{
-    AllowedIps, CatalogId, DisplayName, Grant, Key, KeyName, KeyPrefix, Policy, Secret, Timestamp,
-    Workspace, WorkspaceId, WorkspaceScope,
+    AllowedIps, CatalogId, Grant, Key, KeyName, KeyPrefix, Policy, Secret, Timestamp, Workspace,
+    WorkspaceId, WorkspaceScope,
 };
 use crate::store::{Store, StoreError, Transaction, UnitOfWork};
 
@@ -67,7 +67,7 @@ impl UnitOfWork for Initialize {
         }
         let workspace = Workspace {
             id: WorkspaceId::reserved(),
-            display_name: display_name("Claviger")?,
+            display_name: "Claviger".parse().expect("it is a display name"),
             catalog: CatalogId::reserved(),
             policy: Policy { key_prefix: KeyPrefix::control(), ..Policy::default() },
             create_time: self.now,
@@ -75,7 +75,7 @@ impl UnitOfWork for Initialize {
         };
         tx.workspaces().insert(&workspace).await?;
         tx.keys()
-            .insert(&operator_key(self.key_id, &self.secret, self.now)?, &self.secret.digest())
+            .insert(&operator_key(self.key_id, &self.secret, self.now), &self.secret.digest())
             .await?;
         tx.metadata().initialize(self.epoch, self.now).await?;
         Ok(true)
@@ -100,16 +100,16 @@ impl UnitOfWork for ResetOperatorKey {
             }
         }
         tx.keys()
-            .insert(&operator_key(self.key_id, &self.secret, self.now)?, &self.secret.digest())
+            .insert(&operator_key(self.key_id, &self.secret, self.now), &self.secret.digest())
             .await?;
         Ok(())
     }
 }
 
-fn operator_key(id: Uuid, secret: &Secret, now: Timestamp) -> Result<Key, Error> {
-    Ok(Key {
+fn operator_key(id: Uuid, secret: &Secret, now: Timestamp) -> Key {
+    Key {
         name: KeyName { workspace: WorkspaceId::reserved(), id },
-        display_name: display_name("Operator key")?,
+        display_name: "Operator key".parse().expect("it is a display name"),
         hint: secret.hint(),
         permissions: vec![Grant::All],
         allowed_ips: AllowedIps::default(),
@@ -118,9 +118,5 @@ fn operator_key(id: Uuid, secret: &Secret, now: Timestamp) -> Result<Key, Error>
         last_seen_time: None,
         expire_time: None,
         workspace_scope: WorkspaceScope::default(),
-    })
-}
-
-fn display_name(text: &str) -> Result<DisplayName, Error> {
-    text.parse().map_err(|_| StoreError::Corrupt("display name").into())
+    }
 }

@@ -12,7 +12,7 @@ use crate::domain::{
     AllowedIps, Caller, CatalogId, DisplayName, ENTROPY_BYTES, Grant, KeyPrefix, Policy, Timestamp,
     Workspace, WorkspaceId, WorkspaceScope,
 };
-use crate::store::{Store, StoreError, Transaction, UnitOfWork};
+use crate::store::{Store, Transaction, UnitOfWork};
 
 /// All workspaces.
 #[derive(Clone, Debug)]
@@ -197,15 +197,15 @@ struct CreateWorkspace {
 }
 
 impl CreateWorkspace {
-    fn first_key(&self) -> Result<KeyDraft, Error> {
+    fn first_key(&self) -> KeyDraft {
         let default = &self.draft.policy.default_permissions;
-        Ok(KeyDraft {
-            display_name: "First key".parse().map_err(|_| StoreError::Corrupt("first key"))?,
+        KeyDraft {
+            display_name: "First key".parse().expect("it is a display name"),
             permissions: if default.is_empty() { vec![Grant::All] } else { default.clone() },
             allowed_ips: AllowedIps::default(),
             expire_time: None,
             workspace_scope: WorkspaceScope::default(),
-        })
+        }
     }
 }
 
@@ -225,7 +225,7 @@ impl UnitOfWork for CreateWorkspace {
         let first_key = if workspace.policy.provision_first_key {
             let by = Some(self.created_by.clone());
             let (key, secret) =
-                build_key(&workspace, self.first_key()?, by, self.key_id, self.entropy, self.now);
+                build_key(&workspace, self.first_key(), by, self.key_id, self.entropy, self.now);
             tx.keys().insert(&key, &secret.digest()).await?;
             Some(CreatedKey { key, secret: Some(secret) })
         } else {

@@ -62,7 +62,7 @@ impl Store {
     /// See [`OpenError`].
     pub async fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
         let DatabaseUrl::Sqlite(path) = url;
-        create_private(path)?;
+        let path = &create_private(path)?;
         let lock = FileLock::beside(path)?;
         // The writer first: it makes the file a write-ahead log, which readers then find.
         let write = connect_sqlite(path, 1).await?;
@@ -82,7 +82,8 @@ impl Store {
 }
 
 /// Creates the file, and its directory, for nobody but this user: digests and names are in there.
-fn create_private(path: &Path) -> Result<(), OpenError> {
+/// Returns its path without symbolic links: a lock beside a link would not be beside the file.
+fn create_private(path: &Path) -> Result<PathBuf, OpenError> {
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| OpenError::Io { path, source }
@@ -92,7 +93,7 @@ fn create_private(path: &Path) -> Result<(), OpenError> {
     }
     let mut options = OpenOptions::new();
     options.create(true).append(true).mode(0o600).open(path).map_err(io(path))?;
-    Ok(())
+    path.canonicalize().map_err(io(path))
 }
 
 async fn connect_sqlite(path: &Path, connections: u32) -> Result<DatabaseConnection, OpenError> {

@@ -51,6 +51,19 @@ impl<C: ConnectionTrait> Workspaces<'_, C> {
         rows.into_iter().map(Workspace::try_from).collect()
     }
 
+    /// Whether a workspace uses this catalogue.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn use_catalog(&self, catalog: &CatalogId) -> Result<bool, StoreError> {
+        let one = workspace::Entity::find()
+            .filter(workspace::Column::CatalogId.eq(catalog.as_str()))
+            .limit(1)
+            .one(self.0)
+            .await?;
+        Ok(one.is_some())
+    }
+
     /// All workspaces of a catalogue.
     ///
     /// # Errors

@@ -13,6 +13,24 @@ use super::support::clock::FakeClock;
 use super::support::server::{Client, TestServer};
 use super::{assert_refused, invalid, not_built, refused};
 
+const NETWORKS: [&str; 16] = [
+    "key.allowed_ips[0]",
+    "key.allowed_ips[1]",
+    "key.allowed_ips[2]",
+    "key.allowed_ips[3]",
+    "key.allowed_ips[4]",
+    "key.allowed_ips[5]",
+    "key.allowed_ips[6]",
+    "key.allowed_ips[7]",
+    "key.allowed_ips[8]",
+    "key.allowed_ips[9]",
+    "key.allowed_ips[10]",
+    "key.allowed_ips[11]",
+    "key.allowed_ips[12]",
+    "key.allowed_ips[13]",
+    "key.allowed_ips[14]",
+    "key.allowed_ips[15]",
+];
 const ACME: &str = "workspaces/acme";
 
 fn a_good_key() -> KeyBuilder {
@@ -108,6 +126,12 @@ async fn a_key_that_cannot_be_created() {
             "everything at once",
             a_key("").permissions(&["X"]).allowed_ips(&["y"]).build(),
             invalid(&["key.display_name", "key.permissions[0]", "key.allowed_ips[0]"]),
+        ),
+        (
+            "forty bad networks",
+            a_good_key().allowed_ips(&["x"; 40]).build(),
+            // Only so many are told: they travel in headers.
+            invalid(&NETWORKS),
         ),
         ("no key at all", Key::default(), name()),
     ] {

@@ -122,6 +122,31 @@ async fn what_is_wrong_with_a_query() {
     assert_refused("catalogues", answer, &invalid(&["page_size"]));
 }
 
+/// A key may be large; an answer that no client reads helps nobody.
+#[tokio::test]
+async fn a_page_of_large_keys_is_short() {
+    let server = TestServer::with_acme().await;
+    let operator = server.operator();
+    let many = ["2001:db8:1111:2222:3333:4444:5555:6666"; 1_000];
+    for _ in 0..150 {
+        let key = a_key("k").permissions(&["users.track"; 1_000]).allowed_ips(&many).build();
+        operator.create_key("workspaces/acme", key).await.unwrap();
+    }
+    let mut request = ListKeysRequest { page_size: 1_000, ..query() };
+    let (mut pages, mut keys) = (0, 0);
+    loop {
+        let page = operator.keys.clone().list_keys(request.clone()).await.unwrap().into_inner();
+        pages += 1;
+        keys += page.keys.len();
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = page.next_page_token;
+    }
+    assert_eq!(keys, 150);
+    assert!(pages > 1, "{pages}");
+}
+
 #[tokio::test]
 async fn a_page_has_fifty_items_by_default_and_a_thousand_at_the_most() {
     let server = TestServer::with_acme().await;

@@ -5,6 +5,10 @@ use std::str::FromStr;
 
 use crate::manage::{Error, Violation};
 
+/// How many violations are told at once. They travel in the headers of the answer, and clients
+/// refuse an answer with headers of more than a few kilobytes.
+const MAX_TOLD: usize = 16;
+
 #[derive(Debug, Default)]
 pub(super) struct Violations(Vec<Violation>);
 
@@ -15,11 +19,13 @@ impl Violations {
         field: impl Into<String>,
         result: Result<T, E>,
     ) -> Option<T> {
-        result.map_err(|error| self.0.push(Violation::new(field, error))).ok()
+        result.map_err(|error| self.add(field, error)).ok()
     }
 
     pub(super) fn add(&mut self, field: impl Into<String>, description: impl Display) {
-        self.0.push(Violation::new(field, description));
+        if self.0.len() < MAX_TOLD {
+            self.0.push(Violation::new(field, description));
+        }
     }
 
     /// The items of a repeated field, at most `max`, each parsed. Of too many, none is looked at.

@@ -122,6 +122,8 @@ const FIELDS: [&str; 11] = [
     "policy.requests_per_hour",
     "policy.key_prefix",
 ];
+/// The longest mask: every field, and room for some that are named twice.
+const MAX_PATHS: usize = 32;
 /// Ignored, so that what was read can be written back (AIP-203).
 const OUTPUT_ONLY: [&str; 4] = ["name", "public_key", "create_time", "update_time"];
 
@@ -135,17 +137,31 @@ impl Mask {
 
     /// The fields that are set (AIP-134).
     fn of_set_fields(workspace: &proto::Workspace) -> Self {
+        let policy = workspace.policy.clone().unwrap_or_default();
         let is_set = |field: &&str| match *field {
             "display_name" => !workspace.display_name.is_empty(),
             "catalog" => !workspace.catalog.is_empty(),
             "instance" => !workspace.instance.is_empty(),
-            _in_policy => workspace.policy.is_some(),
+            "policy.max_keys" => policy.max_keys != 0,
+            "policy.keep_last_key" => policy.keep_last_key,
+            "policy.secret_visibility" => policy.secret_visibility != 0,
+            "policy.key_manager_roles" => !policy.key_manager_roles.is_empty(),
+            "policy.provision_first_key" => policy.provision_first_key,
+            "policy.default_permissions" => !policy.default_permissions.is_empty(),
+            "policy.requests_per_hour" => policy.requests_per_hour != 0,
+            "policy.key_prefix" => !policy.key_prefix.is_empty(),
+            field => unreachable!("{field} is one of FIELDS"),
         };
         Self(FIELDS.into_iter().filter(is_set).collect())
     }
 
     fn of_paths(paths: &[String], violations: &mut Violations) -> Self {
         let mut mask = HashSet::new();
+        if paths.len() > MAX_PATHS {
+            violations
+                .add("update_mask", format_args!("must not have more than {MAX_PATHS} paths"));
+            return Self(mask);
+        }
         for (index, path) in paths.iter().enumerate() {
             let named = |field: &&str| match path.as_str() {
                 "*" => true,
@@ -172,7 +188,7 @@ pub(in crate::grpc) fn update_workspace(
     let workspace = workspace.unwrap_or_default();
     let mut violations = Violations::default();
     let id = violations.note("workspace.name", id);
-    let mask = update_mask.map_or_else(
+    let mask = update_mask.filter(|mask| !mask.paths.is_empty()).map_or_else(
         || Mask::of_set_fields(&workspace),
         |mask| Mask::of_paths(&mask.paths, &mut violations),
     );
