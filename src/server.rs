@@ -26,6 +26,8 @@ use crate::store::{OpenError, Store};
 
 /// How often the database is asked whether it still answers, and how long it may take to.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is written when keys were last seen.
+const LAST_SEEN_INTERVAL: Duration = Duration::from_secs(10);
 /// How long the accept loop rests after an error: with no file descriptor left, trying again at
 /// once would only burn the processor.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
@@ -90,6 +92,7 @@ pub struct Server {
     guard: GuardLayer,
     routes: Routes,
     store: Arc<Store>,
+    engine: Arc<Engine>,
     readiness: watch::Sender<Readiness>,
     drain_timeout: Duration,
     first_key: Option<Secret>,
@@ -112,7 +115,7 @@ impl Server {
         let engine = Arc::new(Engine::new(Arc::clone(&store), Arc::clone(&clock)));
         let (readiness, watched) = watch::channel(Readiness::Ready);
         let routes = grpc::routes(&store, &engine, &clock, HealthService::new(watched))?;
-        let guard = GuardLayer::new(engine, config.limits);
+        let guard = GuardLayer::new(Arc::clone(&engine), config.limits);
         let drain_timeout = config.drain_timeout;
 
         let first_key = first_start(&store, handover, clock.as_ref()).await?;
@@ -126,6 +129,7 @@ impl Server {
             guard,
             routes,
             store,
+            engine,
             readiness,
             drain_timeout,
             first_key,
@@ -155,6 +159,7 @@ impl Server {
     ) -> Result<(), tonic::transport::Error> {
         let readiness = self.readiness.clone();
         let monitor = tokio::spawn(watch_database(Arc::clone(&self.store), self.readiness));
+        let writer = tokio::spawn(write_last_seen(Arc::clone(&self.engine)));
         let incoming =
             TcpIncoming::from(self.listener).with_nodelay(Some(true)).then(rest_on_error);
         let (drain, mut drained) = watch::channel(());
@@ -180,6 +185,8 @@ impl Server {
             }
         };
         monitor.abort();
+        writer.abort();
+        self.engine.write_last_seen().await;
         self.store.close().await;
         outcome
     }
@@ -250,6 +257,16 @@ async fn rest_on_error<T>(accepted: io::Result<T>) -> io::Result<T> {
         tokio::time::sleep(ACCEPT_BACKOFF).await;
     }
     accepted
+}
+
+/// Writes when keys were last seen, from time to time.
+async fn write_last_seen(engine: Arc<Engine>) {
+    let mut ticks = tokio::time::interval(LAST_SEEN_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        engine.write_last_seen().await;
+    }
 }
 
 /// Follows whether the database answers.

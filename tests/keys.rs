@@ -128,6 +128,39 @@ async fn b8_c4_the_list_shows_who_and_when_and_names_need_not_be_unique() {
 }
 
 #[tokio::test]
+async fn b8_last_seen_is_absent_until_first_use_and_moves_on_every_verdict() {
+    let mut server = TestServer::with_acme().await;
+    let key = a_key("k").permissions(&["users.track"]).allowed_ips(&["10.0.0.1"]);
+    let created = server.operator().create_key(ACME, key.build()).await.unwrap();
+    let name = created.key.unwrap().name;
+    let unused = a_key("unused").permissions(&["*"]).build();
+    server.operator().create_key(ACME, unused).await.unwrap();
+    assert_eq!(get(&server.operator(), &name).await.last_seen_time, None);
+    let question = || a_question(&created.secret);
+    for (minute, question, reason) in [
+        (1, question().permission("users.track").from("10.0.0.1"), Reason::Allowed),
+        (2, question().permission("users.track").from("10.0.0.2"), Reason::IpDenied),
+        (3, question().permission("users.delete"), Reason::PermissionDenied),
+        (4, question().permission("not.there"), Reason::PermissionUnknown),
+        (5, question().workspace("workspaces/other"), Reason::WorkspaceMismatch),
+    ] {
+        server.clock.advance(Duration::from_secs(60));
+        let response = server.operator().authorize(question.build()).await.unwrap();
+        assert_eq!(response.reason(), reason);
+        // It is written at the latest at shutdown.
+        server = server.restart().await;
+        let seen = get(&server.operator(), &name).await.last_seen_time;
+        assert_eq!(seen, Some(FakeClock::at(60 * minute)), "{reason:?}");
+    }
+    let keys = |since: i64| {
+        let not_seen_since = Some(FakeClock::at(since));
+        ListKeysRequest { not_seen_since, ..ListKeysRequest::default() }
+    };
+    assert_eq!(list(&server.operator(), keys(300)).await, ["unused"]);
+    assert_eq!(list(&server.operator(), keys(301)).await.len(), 2);
+}
+
+#[tokio::test]
 async fn b10_deleting_is_at_once_and_for_good() {
     let server = TestServer::with_acme().await;
     let operator = server.operator();

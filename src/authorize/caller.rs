@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Engine;
-use crate::domain::{Action, Audience, Caller, Credential, Denial, Question, decide};
+use crate::domain::{Action, Audience, Caller, Credential, Denial, Question};
 use crate::store::StoreError;
 
 /// Why a caller is not known.
@@ -41,7 +41,7 @@ impl Engine {
             workspace: None,
             audience: Audience::Callers,
         };
-        match decide(&question, subject.as_ref(), self.now()).verdict {
+        match self.decide(&question, subject.as_ref()).verdict {
             Ok(()) => {
                 subject.map(|subject| Caller::new(subject.key)).ok_or(AuthenticateError::Invalid)
             }

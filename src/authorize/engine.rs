@@ -1,18 +1,21 @@
-//! Finds what a decision needs.
+//! Finds what a decision needs, and decides.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
+use super::last_seen::{LastSeen, WriteLastSeen};
 use crate::clock::Clock;
-use crate::domain::{Catalog, CatalogId, Credential, Subject, Timestamp, control_catalog};
+use crate::domain::{
+    Catalog, CatalogId, Credential, Decision, Question, Subject, control_catalog, decide,
+};
 use crate::store::{Store, StoreError};
 
 /// How many catalogues are kept compiled; of more, all are forgotten and compiled anew.
 const MAX_COMPILED: usize = 100;
 
-/// Finds the key behind a credential, in the database as it stands.
+/// Decides on keys as they stand in the database.
 #[derive(Debug)]
 pub struct Engine {
     store: Arc<Store>,
@@ -21,6 +24,7 @@ pub struct Engine {
     /// Compiled catalogues by the revision that the database named with the key: never older than
     /// the key that they are read for.
     compiled: Mutex<HashMap<CatalogId, (Uuid, Arc<Catalog>)>>,
+    last_seen: LastSeen,
 }
 
 impl Engine {
@@ -28,13 +32,47 @@ impl Engine {
     #[must_use]
     pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
         let control_catalog = Arc::new(control_catalog().clone());
-        Self { store, clock, control_catalog, compiled: Mutex::default() }
+        Self {
+            store,
+            clock,
+            control_catalog,
+            compiled: Mutex::default(),
+            last_seen: LastSeen::default(),
+        }
     }
 
-    /// The present instant.
+    /// Decides on what [`Self::find`] found behind the credential, and notes that a key that is
+    /// known was seen, whatever the verdict.
     #[must_use]
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
+    pub fn decide<'s>(
+        &self,
+        question: &Question<'_>,
+        subject: Option<&'s Subject>,
+    ) -> Decision<'s> {
+        let now = self.clock.now();
+        let decision = decide(question, subject, now);
+        if let Some(key) = decision.key {
+            self.last_seen.note(key.name.id, now);
+        }
+        decision
+    }
+
+    /// Writes when keys were last seen to the store. What cannot be written is kept for the next
+    /// time.
+    pub async fn write_last_seen(&self) {
+        loop {
+            let some = self.last_seen.take_some();
+            if some.is_empty() {
+                return;
+            }
+            if let Err(error) = self.store.transact(WriteLastSeen(some.clone())).await {
+                tracing::warn!(%error, "when keys were last seen is not written yet");
+                for (key, seen) in some {
+                    self.last_seen.note(key, seen);
+                }
+                return;
+            }
+        }
     }
 
     /// The key behind a credential, if there is one.

@@ -1,7 +1,8 @@
-//! The data plane: finds the key that a question is about.
+//! The data plane: finds the key that a question is about, and decides.
 
 mod caller;
 mod engine;
+mod last_seen;
 
 pub use caller::AuthenticateError;
 pub use engine::Engine;

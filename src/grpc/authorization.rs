@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use super::caller::caller;
 use super::convert;
 use crate::authorize::Engine;
-use crate::domain::{ControlPermission, WorkspaceId, decide};
+use crate::domain::{ControlPermission, WorkspaceId};
 use crate::proto::authorization_service_server::AuthorizationService;
 use crate::proto::{AuthorizeRequest, AuthorizeResponse};
 
@@ -29,7 +29,7 @@ impl AuthorizationService for AuthorizationServer {
         }
         let question = convert::question(&request, workspace.as_ref(), caller.scope())?;
         let subject = self.0.find(question.credential).await?;
-        let decision = decide(&question, subject.as_ref(), self.0.now());
+        let decision = self.0.decide(&question, subject.as_ref());
         tracing::debug!(
             key = decision.key.map(|key| tracing::field::display(&key.name)),
             verdict = ?decision.verdict,
