@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use crate::grpc::Limits;
-use crate::store::DatabaseUrl;
+use crate::store::{DatabaseUrl, InvalidDatabaseUrl};
 
 /// The settings of a server as they are given. A flag counts before the environment, the environment
 /// before the file, the file before the default.
@@ -41,7 +41,8 @@ pub struct Settings {
     #[arg(long, env = "CLAVIGER_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 
-    /// The database, `sqlite:PATH` [default: claviger.db in the data directory]
+    /// The database, `sqlite:PATH`, `postgres://...` or `mysql://...` [default: claviger.db in the
+    /// data directory]
     #[arg(long, env = "CLAVIGER_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
 
@@ -206,9 +207,9 @@ impl Settings {
         let data_dir = self.data_dir.unwrap_or_else(|| "claviger-data".into());
         let database = match self.database_url {
             None => DatabaseUrl::Sqlite(data_dir.join("claviger.db")),
-            Some(url) => {
-                url.parse().map_err(|error| invalid("database-url", format!("{error}")))?
-            }
+            Some(url) => url
+                .parse()
+                .map_err(|error: InvalidDatabaseUrl| invalid("database-url", error.to_string()))?,
         };
         let limits = Limits {
             request_timeout: seconds(
@@ -286,7 +287,7 @@ mod tests {
             ),
             (
                 Settings { database_url: Some("postgres://u:hunter2@h/d".into()), ..settings() },
-                "--database-url must be",
+                "--database-url is of the server `h`, beyond loopback",
             ),
             (
                 Settings { database_url: Some("sqlite::memory:".into()), ..settings() },

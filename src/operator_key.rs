@@ -2,6 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -14,12 +15,21 @@ use crate::manage::{EntropyError, new_secret};
 const MIN_LENGTH: usize = 32;
 
 /// Where an operator key is handed over.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Handover {
     /// Read from this file if it exists, else written there.
     File(PathBuf),
-    /// Shown to the person at the terminal, once.
-    Terminal,
+    /// Shown to a person, once: the key, the address of the server, and whether it speaks TLS.
+    Person(fn(&Secret, SocketAddr, bool)),
+}
+
+/// A secret for the operator key, and where it came from.
+#[derive(Debug)]
+pub struct Obtained {
+    /// The secret.
+    pub secret: Secret,
+    /// The file that was written to hand it over, if one was.
+    pub written: Option<PathBuf>,
 }
 
 /// Why there is no operator key.
@@ -52,13 +62,27 @@ impl Handover {
     ///
     /// # Errors
     /// See [`OperatorKeyError`].
-    pub fn obtain(&self) -> Result<Secret, OperatorKeyError> {
-        match self {
-            Self::Terminal => Ok(new_secret(&KeyPrefix::control())?),
-            Self::File(path) => match read(path)? {
-                Some(secret) => Ok(secret),
-                None => self.renew(),
-            },
+    pub fn obtain(&self) -> Result<Obtained, OperatorKeyError> {
+        let Self::File(path) = self else {
+            return Ok(Obtained { secret: new_secret(&KeyPrefix::control())?, written: None });
+        };
+        if let Some(secret) = read(path)? {
+            return Ok(Obtained { secret, written: None });
+        }
+        let io = |source| OperatorKeyError::Io { path: path.clone(), source };
+        let secret = new_secret(&KeyPrefix::control())?;
+        let temporary = write_beside(path, &secret).map_err(io)?;
+        // Unlike a rename, a link never takes the place of the file of a server that starts at the
+        // same moment.
+        let linked = fs::hard_link(&temporary, path);
+        fs::remove_file(&temporary).map_err(io)?;
+        match linked {
+            Ok(()) => {
+                sync_directory(path).map_err(io)?;
+                Ok(Obtained { secret, written: Some(path.clone()) })
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.obtain(),
+            Err(error) => Err(io(error)),
         }
     }
 
@@ -69,7 +93,9 @@ impl Handover {
     pub fn renew(&self) -> Result<Secret, OperatorKeyError> {
         let secret = new_secret(&KeyPrefix::control())?;
         if let Self::File(path) = self {
-            write(path, &secret)
+            write_beside(path, &secret)
+                .and_then(|temporary| fs::rename(temporary, path))
+                .and_then(|()| sync_directory(path))
                 .map_err(|source| OperatorKeyError::Io { path: path.clone(), source })?;
         }
         Ok(secret)
@@ -87,13 +113,11 @@ fn read(path: &Path) -> Result<Option<Secret>, OperatorKeyError> {
     secret.map(Some).ok_or_else(|| OperatorKeyError::Invalid { path: path.to_owned() })
 }
 
-/// Writes the key for nobody but this user, and whole or not at all: it appears under its name
-/// only when it is on disk.
-fn write(path: &Path, secret: &Secret) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let directory = directory.unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let temporary = path.with_added_extension("new");
+/// Writes the key, for nobody but this user, into a new file beside `path`: under its own name it is
+/// to appear whole or not at all.
+fn write_beside(path: &Path, secret: &Secret) -> io::Result<PathBuf> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory_of(path))?;
+    let temporary = path.with_added_extension(format!("new.{}", std::process::id()));
     // What lies there is left over, or was laid there by somebody to be written into.
     match fs::remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -103,8 +127,17 @@ fn write(path: &Path, secret: &Secret) -> io::Result<()> {
     let mut file = options.write(true).create_new(true).mode(0o600).open(&temporary)?;
     writeln!(file, "{}", secret.expose())?;
     file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    File::open(directory)?.sync_all()
+    Ok(temporary)
+}
+
+fn directory_of(path: &Path) -> &Path {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    directory.unwrap_or(Path::new("."))
+}
+
+/// Only then is the name on disk, too.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(directory_of(path))?.sync_all()
 }
 
 #[cfg(test)]
@@ -119,12 +152,19 @@ mod tests {
         let path = directory.path().join("new/directory/operator.key");
         let handover = Handover::File(path.clone());
         let written = handover.obtain().unwrap();
+        assert_eq!(written.written.as_ref(), Some(&path));
+        let written = written.secret;
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(handover.obtain().unwrap(), written);
+        let read = handover.obtain().unwrap();
+        assert_eq!((read.secret, read.written), (written.clone(), None));
         // What somebody else laid there is not written into.
         let elsewhere = directory.path().join("elsewhere");
         fs::write(&elsewhere, "").unwrap();
-        std::os::unix::fs::symlink(&elsewhere, path.with_added_extension("new")).unwrap();
+        std::os::unix::fs::symlink(
+            &elsewhere,
+            path.with_added_extension(format!("new.{}", std::process::id())),
+        )
+        .unwrap();
         assert_ne!(handover.renew().unwrap(), written);
         assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -135,7 +175,7 @@ mod tests {
     fn a_file_that_holds_no_key_is_refused_and_not_repeated() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("operator.key");
-        let secret = Handover::Terminal.obtain().unwrap();
+        let secret = Handover::Person(|_, _, _| {}).obtain().unwrap().secret;
         let mistyped = format!("{}x", &secret.expose()[..secret.expose().len() - 1]);
         for text in ["", "short", "two\nlines-that-are-long-enough-for-a-key\n", &mistyped] {
             fs::write(&path, text).unwrap();

@@ -18,11 +18,10 @@ use tonic::transport::{Identity, ServerTlsConfig};
 use crate::authorize::Engine;
 use crate::clock::Clock;
 use crate::config::{Config, TlsFiles};
-use crate::domain::Secret;
 use crate::grpc::{self, GuardLayer, HealthService, Readiness};
 use crate::manage;
-use crate::operator_key::{Handover, OperatorKeyError};
-use crate::store::{OpenError, Store};
+use crate::operator_key::{Handover, Obtained, OperatorKeyError};
+use crate::store::{OpenError, Store, StoreError};
 
 /// How often the database is asked whether it still answers, and how long it may take to.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
@@ -95,7 +94,7 @@ pub struct Server {
     engine: Arc<Engine>,
     readiness: watch::Sender<Readiness>,
     drain_timeout: Duration,
-    first_key: Option<Secret>,
+    preparation: Preparation,
 }
 
 impl Server {
@@ -118,7 +117,22 @@ impl Server {
         let guard = GuardLayer::new(Arc::clone(&engine), config.limits);
         let drain_timeout = config.drain_timeout;
 
-        let first_key = first_start(&store, handover, clock.as_ref()).await?;
+        let mut preparation = Preparation {
+            store: Arc::clone(&store),
+            handover: handover.clone(),
+            clock,
+            address,
+            tls: config.tls.is_some(),
+            done: false,
+        };
+        match preparation.prepare().await {
+            Err(error) if !preparation.may_pass(&error) => return Err(error),
+            Err(error) => {
+                tracing::error!(%error, "not ready: the database does not answer yet");
+                readiness.send_replace(Readiness::NotReady);
+            }
+            Ok(()) => {}
+        }
         // Only now: who finds the port open finds the operator key in its place, too.
         let listener =
             socket.listen(BACKLOG).map_err(|source| StartError::Listen { address, source })?;
@@ -132,7 +146,7 @@ impl Server {
             engine,
             readiness,
             drain_timeout,
-            first_key,
+            preparation,
         })
     }
 
@@ -140,12 +154,6 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// The operator key, if this start made it to be shown at a terminal.
-    #[must_use]
-    pub fn first_key(&self) -> Option<&Secret> {
-        self.first_key.as_ref()
     }
 
     /// Serves until `shutdown`, then says that it is not ready, lets calls under way end, and closes
@@ -158,7 +166,7 @@ impl Server {
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), tonic::transport::Error> {
         let readiness = self.readiness.clone();
-        let monitor = tokio::spawn(watch_database(Arc::clone(&self.store), self.readiness));
+        let monitor = tokio::spawn(watch_database(self.preparation, self.readiness));
         let writer = tokio::spawn(write_last_seen(Arc::clone(&self.engine)));
         let incoming =
             TcpIncoming::from(self.listener).with_nodelay(Some(true)).then(rest_on_error);
@@ -192,26 +200,63 @@ impl Server {
     }
 }
 
-/// Completes the first start on an empty database, and returns the operator key if it is to be
-/// shown.
-async fn first_start(
-    store: &Arc<Store>,
-    handover: &Handover,
-    clock: &dyn Clock,
-) -> Result<Option<Secret>, StartError> {
-    if manage::is_initialized(store).await.map_err(manage::Error::from)? {
-        return Ok(None);
-    }
-    let secret = handover.obtain()?;
-    if !manage::initialize(store, clock, secret.clone()).await? {
-        return Ok(None);
-    }
-    match handover {
-        Handover::Terminal => Ok(Some(secret)),
-        Handover::File(path) => {
-            tracing::info!(file = %path.display(), "first start: the operator key is in this file");
-            Ok(None)
+/// What must be done once before a database can be served from.
+#[derive(Debug)]
+struct Preparation {
+    store: Arc<Store>,
+    handover: Handover,
+    clock: Arc<dyn Clock>,
+    address: SocketAddr,
+    tls: bool,
+    done: bool,
+}
+
+impl Preparation {
+    /// Brings the tables up to date, and completes the first start if this is one. Does nothing if it
+    /// was done.
+    async fn prepare(&mut self) -> Result<(), StartError> {
+        if self.done {
+            return Ok(());
         }
+        self.store.migrate().await?;
+        let initialized = manage::is_initialized(&self.store).await;
+        if !initialized.map_err(manage::Error::from)? {
+            self.first_start().await?;
+        }
+        self.done = true;
+        Ok(())
+    }
+
+    /// Makes the operator key and hands it over.
+    async fn first_start(&self) -> Result<(), StartError> {
+        let Obtained { secret, written } = self.handover.obtain()?;
+        if manage::initialize(&self.store, self.clock.as_ref(), secret.clone()).await? {
+            match &self.handover {
+                Handover::Person(show) => show(&secret, self.address, self.tls),
+                Handover::File(path) => {
+                    tracing::info!(file = %path.display(), "first start: the operator key is in this file");
+                }
+            }
+            return Ok(());
+        }
+        // Another server was faster. Its operator key is the one, unless both read the same file.
+        let digest = secret.digest();
+        let known = self.store.keys().find_by_digest(&digest).await.map_err(manage::Error::from)?;
+        if let (None, Some(path)) = (known, written) {
+            std::fs::remove_file(&path).map_err(|source| OperatorKeyError::Io { path, source })?;
+        }
+        Ok(())
+    }
+
+    /// Whether what went wrong may pass by itself: a database server comes and goes, a file does
+    /// not.
+    fn may_pass(&self, error: &StartError) -> bool {
+        self.store.is_remote()
+            && match error {
+                StartError::Open(error) => error.is_passing(),
+                StartError::Initialize(manage::Error::Store(StoreError::Database(_))) => true,
+                _ => false,
+            }
     }
 }
 
@@ -269,15 +314,19 @@ async fn write_last_seen(engine: Arc<Engine>) {
     }
 }
 
-/// Follows whether the database answers.
-async fn watch_database(store: Arc<Store>, readiness: watch::Sender<Readiness>) {
+/// Follows whether the database answers, and prepares it once it does.
+async fn watch_database(mut preparation: Preparation, readiness: watch::Sender<Readiness>) {
     let mut ticks = tokio::time::interval(HEALTH_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let probe = tokio::time::timeout(HEALTH_INTERVAL, manage::is_initialized(&store)).await;
-        let now =
-            if matches!(probe, Ok(Ok(true))) { Readiness::Ready } else { Readiness::NotReady };
+        let now = match probe(&mut preparation).await {
+            Ok(()) => Readiness::Ready,
+            Err(error) => {
+                tracing::debug!(%error, "the database does not answer");
+                Readiness::NotReady
+            }
+        };
         let changed = readiness.send_if_modified(|before| {
             // Nothing follows the last word.
             let changes = *before != now && *before != Readiness::Draining;
@@ -292,4 +341,10 @@ async fn watch_database(store: Arc<Store>, readiness: watch::Sender<Readiness>) 
             (false, _) => {}
         }
     }
+}
+
+async fn probe(preparation: &mut Preparation) -> Result<(), StartError> {
+    preparation.prepare().await?;
+    manage::is_initialized(&preparation.store).await.map_err(manage::Error::from)?;
+    Ok(())
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use claviger::proto::{ApplyCatalogRequest, DeleteKeyRequest, ListKeysRequest, Policy, Reason};
 use support::builders::{a_key, a_question, small_catalog};
+use support::database::{Engine, TestDatabase};
 use support::process::{Process, program};
 use support::server::Client;
 use tokio::sync::Mutex;
@@ -43,9 +44,10 @@ async fn make_changes(operator: Client, state: Arc<Mutex<Acknowledged>>, done: A
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p3_what_was_acknowledged_survives_kill_9() {
-    let directory = tempfile::tempdir().unwrap();
+    let database = TestDatabase::create(Engine::of_this_run()).await;
+    let arguments = ["--database-url", &database.url];
     let state = Arc::new(Mutex::new(Acknowledged::default()));
-    let mut process = Process::start(directory.path(), &[]).await;
+    let mut process = Process::start(database.directory(), &arguments).await;
     let operator = process.operator();
     let catalog = Some(small_catalog());
     operator.catalogs.clone().apply_catalog(ApplyCatalogRequest { catalog }).await.unwrap();
@@ -71,7 +73,7 @@ async fn p3_what_was_acknowledged_survives_kill_9() {
             worker.await.unwrap();
         }
         changes += done.load(Ordering::SeqCst);
-        process = Process::start(directory.path(), &[]).await;
+        process = Process::start(database.directory(), &arguments).await;
         check(&process.operator(), &*state.lock().await).await;
     }
     assert!(changes >= 200, "{changes}");

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use claviger::config::Settings;
 use claviger::proto::{DeleteKeyRequest, ListKeysRequest, Reason};
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
+use sea_orm::{ConnectionTrait, DatabaseConnection};
 use support::builders::{a_key, a_question};
+use support::database::Engine;
 use support::server::TestServer;
 use support::status::{reason, refusal};
 use tonic::{Code, Request, Streaming};
@@ -26,14 +27,6 @@ async fn watch(server: &TestServer, service: &str) -> Streaming<HealthCheckRespo
     HealthClient::new(server.channel.clone()).watch(request).await.unwrap().into_inner()
 }
 
-/// A connection of somebody else's to the server's database file.
-async fn intruder(server: &TestServer) -> DatabaseConnection {
-    let path = server.directory().join("claviger.db");
-    let mut options = sea_orm::ConnectOptions::new(format!("sqlite:{}", path.display()));
-    options.max_connections(1).sqlx_logging(false);
-    Database::connect(options).await.unwrap()
-}
-
 #[tokio::test]
 async fn p4_health_follows_the_database_and_every_fault_is_unavailable() {
     let server = TestServer::with_acme().await;
@@ -45,7 +38,7 @@ async fn p4_health_follows_the_database_and_every_fault_is_unavailable() {
     assert_eq!(health(&server, "").await.unwrap(), ServingStatus::Serving);
     assert_eq!(health(&server, "no.such.Service").await.unwrap_err().code(), Code::NotFound);
 
-    let intruder = intruder(&server).await;
+    let intruder = server.intruder().await;
     for table in ["metadata", "api_keys"] {
         rename(&intruder, table, &format!("hidden_{table}")).await;
     }
@@ -76,7 +69,7 @@ async fn p4_a_corrupt_row_is_an_error_and_not_a_verdict() {
     let operator = server.operator();
     let key = a_key("k").permissions(&["*"]).build();
     let secret = operator.create_key("workspaces/acme", key).await.unwrap().secret;
-    let intruder = intruder(&server).await;
+    let intruder = server.intruder().await;
     for (column, value) in [
         ("permissions", "'*'"),
         ("permissions", "'[\"users.track\", \"USERS\"]'"),
@@ -91,13 +84,25 @@ async fn p4_a_corrupt_row_is_an_error_and_not_a_verdict() {
     }
 }
 
+/// What keeps others from creating keys in `workspaces/acme`.
+fn lock_statements() -> [&'static str; 2] {
+    match Engine::of_this_run() {
+        Engine::Sqlite => ["BEGIN IMMEDIATE", "SELECT 1"],
+        Engine::Postgres | Engine::MariaDb => {
+            ["BEGIN", "SELECT id FROM workspaces WHERE id = 'acme' FOR UPDATE"]
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_database_that_is_locked_is_unavailable_within_a_second() {
     let server = TestServer::with_acme().await;
     let operator = server.operator();
     let key = || a_key("k").permissions(&["*"]).build();
-    let intruder = intruder(&server).await;
-    intruder.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+    let intruder = server.intruder().await;
+    for statement in lock_statements() {
+        intruder.execute_unprepared(statement).await.unwrap();
+    }
     let began = Instant::now();
     let refused = refusal(operator.create_key("workspaces/acme", key()).await);
     assert_eq!(refused, (Code::Unavailable, "DATABASE_UNAVAILABLE".to_owned()));
@@ -242,7 +247,7 @@ async fn a_port_that_is_taken_is_said_so() {
         data_dir: Some(directory.path().to_owned()),
         ..Settings::default()
     };
-    let handover = claviger::operator_key::Handover::Terminal;
+    let handover = claviger::operator_key::Handover::Person(|_, _, _| {});
     let clock = std::sync::Arc::new(claviger::clock::SystemClock);
     let config = settings.resolve().unwrap();
     let error = claviger::server::Server::start(&config, &handover, clock).await.unwrap_err();

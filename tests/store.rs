@@ -4,17 +4,25 @@
 
 /// Makes each case a test for each engine: `store::keys::sqlite::<case>`.
 macro_rules! conformance {
-    ($($case:ident,)*) => {
-        mod sqlite {
-            use crate::store::database::{Database, Engine};
+    (@engine $module:ident, $engine:ident, $($case:ident,)*) => {
+        mod $module {
+            use crate::store::database::Database;
+            use crate::support::database::Engine;
 
             $(#[tokio::test]
             async fn $case() {
-                super::$case(Database::create(Engine::Sqlite).await).await;
+                super::$case(Database::create(Engine::$engine).await).await;
             })*
         }
     };
+    ($($case:ident,)*) => {
+        conformance!(@engine sqlite, Sqlite, $($case,)*);
+        conformance!(@engine postgres, Postgres, $($case,)*);
+        conformance!(@engine mariadb, MariaDb, $($case,)*);
+    };
 }
+
+mod support;
 
 mod store {
     mod builders;

@@ -40,7 +40,7 @@ async fn a_server_with_a_certificate_speaks_tls_and_nothing_else() {
     let server = Server::start(&config, &handover, clock).await.unwrap();
     let port = server.address().port();
     let serving = tokio::spawn(server.serve(std::future::pending()));
-    let key = handover.obtain().unwrap();
+    let key = handover.obtain().unwrap().secret;
 
     let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
     let endpoint = Channel::from_shared(format!("https://localhost:{port}")).unwrap();

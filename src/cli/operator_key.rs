@@ -23,6 +23,7 @@ impl Command {
         let Self::Reset(settings) = self;
         let config = settings.resolve()?;
         let store = Arc::new(Store::open(&config.database).await?);
+        store.migrate().await?;
         if !manage::is_initialized(&store).await? {
             return Err("no server was ever started on this database: start one".into());
         }
@@ -33,7 +34,7 @@ impl Command {
         store.close().await;
         match handover {
             Handover::File(path) => println!("The new operator key is in {}.", path.display()),
-            Handover::Terminal => {
+            Handover::Person(_) => {
                 println!("The new operator key, shown once:\n\n    {}\n", secret.expose());
             }
         }

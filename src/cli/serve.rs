@@ -21,10 +21,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let shutdown = shutdown_signal()?;
     let server = Server::start(&config, &handover(&config), Arc::new(SystemClock)).await?;
     let address = server.address();
-    if let Some(secret) = server.first_key() {
-        print!("{}", first_steps(secret, address, config.tls.is_some()));
-    }
-    tracing::info!(%address, database = ?config.database, tls = config.tls.is_some(), "listening");
+    tracing::info!(%address, database = %config.database, tls = config.tls.is_some(), "listening");
     server.serve(shutdown).await?;
     tracing::info!("stopped");
     Ok(())
@@ -34,7 +31,9 @@ pub(super) async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
 pub(super) fn handover(config: &Config) -> Handover {
     match &config.operator_key_file {
         Some(path) => Handover::File(path.clone()),
-        None if io::stdout().is_terminal() => Handover::Terminal,
+        None if io::stdout().is_terminal() => Handover::Person(|secret, address, tls| {
+            print!("{}", first_steps(secret, address, tls));
+        }),
         None => Handover::File(config.data_dir.join("operator.key")),
     }
 }

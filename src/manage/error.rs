@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::entropy::EntropyError;
 use crate::domain::{BeyondCeiling, KeyName, PermissionName};
-use crate::store::StoreError;
+use crate::store::{AsStoreError, StoreError};
 
 /// Why the control plane did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -139,4 +139,13 @@ pub enum Precondition {
         /// One workspace whose policy names it.
         workspace: crate::domain::WorkspaceId,
     },
+}
+
+impl AsStoreError for Error {
+    fn as_store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
 }

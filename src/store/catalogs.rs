@@ -6,8 +6,8 @@ use sea_orm::{
     FromQueryResult, QueryOrder, QuerySelect,
 };
 
-use super::StoreError;
 use super::entity::{catalog, read_json, read_time, write_json};
+use super::{Bounded, StoreError};
 use crate::domain::{Catalog, CatalogId, Permission, Timestamp};
 
 /// The catalogues. The built-in one is not among them.
@@ -101,7 +101,7 @@ impl<C: ConnectionTrait> Catalogs<'_, C> {
     }
 }
 
-impl Catalogs<'_, DatabaseTransaction> {
+impl Catalogs<'_, Bounded<DatabaseTransaction>> {
     /// The catalogue of this id, locked against changes until the transaction ends: what is granted
     /// from it now is not removed meanwhile.
     ///

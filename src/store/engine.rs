@@ -1,81 +1,90 @@
-//! Database engines: how each is reached and set up. What differs between them is here and in the
-//! column types of `migration`.
+//! Database engines: how each is reached and set up. What differs between them is here, in the column
+//! types of `migration`, and nowhere else.
 
-use std::fmt;
 use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
+use sea_orm::sqlx::pool::PoolOptions;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{Connection, Database as SqlxDatabase};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
+use super::bounded::{Bounded, STATEMENT_TIMEOUT};
 use super::error::OpenError;
 use super::lock::FileLock;
+use super::url::{DatabaseUrl, Remote};
 use super::{Store, migration};
 
-/// How long an operation waits for a connection before it is `UNAVAILABLE`.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long SQLite waits for a lock of its own; only a foreign process, such as a backup, holds one.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 /// Readers of a SQLite file: more do not read faster.
 const SQLITE_READERS: u32 = 4;
-
-/// Where the database is.
-#[derive(Clone, PartialEq, Eq)]
-pub enum DatabaseUrl {
-    /// A SQLite file.
-    Sqlite(PathBuf),
-}
-
-/// A text that is not the URL of a database. Does not repeat it: it may hold a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be `sqlite:` and the path of a file, as in `sqlite:/var/lib/claviger/claviger.db`")]
-pub struct InvalidDatabaseUrl;
-
-impl FromStr for DatabaseUrl {
-    type Err = InvalidDatabaseUrl;
-
-    fn from_str(url: &str) -> Result<Self, InvalidDatabaseUrl> {
-        let path = url.strip_prefix("sqlite:").ok_or(InvalidDatabaseUrl)?;
-        let path = path.strip_prefix("//").unwrap_or(path);
-        if path.is_empty() || path.starts_with(':') || path.contains('?') {
-            return Err(InvalidDatabaseUrl);
-        }
-        Ok(Self::Sqlite(path.into()))
-    }
-}
-
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-        }
-    }
-}
+/// Connections to a database server.
+const REMOTE_CONNECTIONS: u32 = 16;
+/// A connection that rested longer is asked whether it is still there before it is used.
+const IDLE_BEFORE_PING: Duration = Duration::from_secs(1);
+/// How long a migration may wait for another server's.
+pub(super) const MIGRATION_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Store {
-    /// Opens the database, creates it if there is none, and brings its tables up to date.
+    /// Opens a SQLite file, which is created if there is none, or makes ready to connect to a
+    /// database server. The tables may not be there yet: see [`Self::migrate`].
     ///
     /// # Errors
-    /// See [`OpenError`].
+    /// See [`OpenError`]. That a server does not answer is no error here.
     pub async fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
-        let DatabaseUrl::Sqlite(path) = url;
-        let path = &create_private(path)?;
-        let lock = FileLock::beside(path)?;
-        // The writer first: it makes the file a write-ahead log, which readers then find.
-        let write = connect_sqlite(path, 1).await?;
-        migration::run(&write).await?;
-        let read = connect_sqlite(path, SQLITE_READERS).await?;
-        Ok(Self { read, write, _lock: Some(lock) })
+        let (read, write, lock) = match url {
+            DatabaseUrl::Sqlite(path) => {
+                let path = &create_private(path)?;
+                let lock = FileLock::beside(path)?;
+                // The writer first: it makes the file a write-ahead log, which readers then find.
+                let write = connect_sqlite(path, 1).await?;
+                (connect_sqlite(path, SQLITE_READERS).await?, write, Some(lock))
+            }
+            DatabaseUrl::Postgres(remote) | DatabaseUrl::MySql(remote) => {
+                let pool = connect_remote(remote, REMOTE_CONNECTIONS).await?;
+                (pool.clone(), pool, None)
+            }
+        };
+        Ok(Self { url: url.clone(), read: Bounded(read), write, _lock: lock })
     }
 
-    /// Closes every connection. What was committed is in the file.
+    /// Brings the tables up to date. Of several servers that start at once, one does it.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::is_passing`] tells whether to try again.
+    pub async fn migrate(&self) -> Result<(), OpenError> {
+        match &self.url {
+            DatabaseUrl::Sqlite(_) => migration::run(&self.write).await?,
+            // A connection of its own, because the lock belongs to the connection.
+            DatabaseUrl::Postgres(remote) | DatabaseUrl::MySql(remote) => {
+                let connection = connect_remote(remote, 1).await?;
+                let migrated = migration::run(&connection).await;
+                if let Err(error) = connection.close().await {
+                    tracing::debug!(%error, "the migration's connection did not close cleanly");
+                }
+                migrated?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the database may come and go while this process runs.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        !matches!(self.url, DatabaseUrl::Sqlite(_))
+    }
+
+    /// Closes every connection. What was committed is kept.
     pub async fn close(&self) {
-        for pool in [&self.read, &self.write] {
-            if let Err(error) = pool.clone().close().await {
-                tracing::warn!(%error, "a connection did not close cleanly");
+        for pool in [&self.read.0, &self.write] {
+            // A server that is gone would not even answer this.
+            match tokio::time::timeout(STATEMENT_TIMEOUT, pool.clone().close()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "a connection did not close cleanly"),
+                Err(_elapsed) => tracing::warn!("a connection did not close in time"),
             }
         }
     }
@@ -102,7 +111,7 @@ async fn connect_sqlite(path: &Path, connections: u32) -> Result<DatabaseConnect
     options
         .max_connections(connections)
         .min_connections(1)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .acquire_timeout(STATEMENT_TIMEOUT)
         // Connections to a file do not go away.
         .test_before_acquire(false)
         .sqlx_logging(false)
@@ -116,4 +125,32 @@ async fn connect_sqlite(path: &Path, connections: u32) -> Result<DatabaseConnect
                 .busy_timeout(BUSY_TIMEOUT)
         });
     Ok(Database::connect(options).await?)
+}
+
+async fn connect_remote(
+    remote: &Remote,
+    connections: u32,
+) -> Result<DatabaseConnection, OpenError> {
+    let mut options = ConnectOptions::new(remote.expose());
+    options
+        .max_connections(connections)
+        .acquire_timeout(STATEMENT_TIMEOUT)
+        .test_before_acquire_if_idle_for(IDLE_BEFORE_PING)
+        .connect_lazy(true)
+        .sqlx_logging(false)
+        .map_sqlx_postgres_pool_opts(give_up_on_lost)
+        .map_sqlx_mysql_pool_opts(give_up_on_lost);
+    Ok(Database::connect(options).await?)
+}
+
+/// A connection that does not answer when it is given back is dropped. Left to itself the pool would
+/// wait for the answer until TCP gives up, which takes a quarter of an hour, and be short of a
+/// connection all that time.
+fn give_up_on_lost<DB: SqlxDatabase>(options: PoolOptions<DB>) -> PoolOptions<DB> {
+    options.after_release(|connection, _| {
+        Box::pin(async move {
+            let answer = tokio::time::timeout(STATEMENT_TIMEOUT, connection.ping()).await;
+            answer.map_err(|_elapsed| sea_orm::sqlx::Error::PoolTimedOut)?.map(|()| true)
+        })
+    })
 }

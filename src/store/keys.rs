@@ -9,8 +9,8 @@ use sea_orm::{
     QueryOrder, QuerySelect,
 };
 
-use super::StoreError;
 use super::entity::{api_key, catalog, read_json, workspace};
+use super::{Bounded, StoreError};
 use crate::domain::{
     CatalogId, Grant, Key, KeyFilter, KeyName, PermissionName, SecretDigest, Timestamp,
     WorkspaceId, fold_case,
@@ -205,7 +205,7 @@ impl<C: ConnectionTrait> Keys<'_, C> {
     }
 }
 
-impl Keys<'_, DatabaseTransaction> {
+impl Keys<'_, Bounded<DatabaseTransaction>> {
     /// Adds a key.
     ///
     /// # Errors

@@ -3,8 +3,8 @@
 use sea_orm::{ActiveValue::Set, ConnectionTrait, DatabaseTransaction, EntityTrait};
 use uuid::Uuid;
 
-use super::StoreError;
 use super::entity::metadata;
+use super::{Bounded, StoreError};
 use crate::domain::Timestamp;
 
 /// The one row of `metadata`.
@@ -21,7 +21,7 @@ impl<C: ConnectionTrait> Metadata<'_, C> {
     }
 }
 
-impl Metadata<'_, DatabaseTransaction> {
+impl Metadata<'_, Bounded<DatabaseTransaction>> {
     /// Marks the first start as completed.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! [`Transaction::keys`] reads and writes within a transaction. What changes more than one row, or
 //! depends on what it read, is a [`UnitOfWork`].
 
+mod bounded;
 mod catalogs;
 mod engine;
 mod entity;
@@ -14,24 +15,27 @@ mod metadata;
 mod migration;
 mod requests;
 mod transaction;
+mod url;
 mod workspaces;
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
 
+pub use bounded::Bounded;
 pub use catalogs::{Catalogs, StoredCatalog};
-pub use engine::DatabaseUrl;
 pub use error::{OpenError, StoreError};
 pub use keys::{Cursor, Keys, StoredKey};
 pub use metadata::Metadata;
 pub use requests::{KeyRequest, KeyRequests};
-pub use transaction::{Transaction, UnitOfWork};
+pub use transaction::{AsStoreError, Transaction, UnitOfWork};
+pub use url::{DatabaseUrl, InvalidDatabaseUrl, Remote};
 pub use workspaces::Workspaces;
 
-/// A database, migrated and ready.
+/// A database.
 #[derive(Debug)]
 pub struct Store {
+    url: DatabaseUrl,
     /// Where single reads go.
-    read: DatabaseConnection,
+    read: Bounded<DatabaseConnection>,
     /// Where transactions begin. On SQLite a pool of one connection, because there is one writer;
     /// on other engines the same pool.
     write: DatabaseConnection,
@@ -70,8 +74,8 @@ macro_rules! tables {
     };
 }
 
-tables!(Store, DatabaseConnection, read);
-tables!(Transaction, DatabaseTransaction, inner);
+tables!(Store, Bounded<DatabaseConnection>, read);
+tables!(Transaction, Bounded<DatabaseTransaction>, inner);
 
 impl Transaction {
     /// The calls of `CreateKey` that may be repeated.

@@ -3,13 +3,13 @@
 use sea_orm::prelude::*;
 use sea_orm::{ActiveValue::Set, DatabaseTransaction, EntityTrait};
 
-use super::StoreError;
 use super::entity::key_request;
+use super::{Bounded, StoreError};
 use crate::domain::{Timestamp, WorkspaceId};
 
 /// The calls of `CreateKey` that carried a `request_id`.
 #[derive(Debug)]
-pub struct KeyRequests<'c>(pub(super) &'c DatabaseTransaction);
+pub struct KeyRequests<'c>(pub(super) &'c Bounded<DatabaseTransaction>);
 
 /// One such call.
 #[derive(Clone, Debug, PartialEq, Eq)]

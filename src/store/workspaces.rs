@@ -6,8 +6,8 @@ use sea_orm::{
     QuerySelect,
 };
 
-use super::StoreError;
 use super::entity::{workspace, write_json};
+use super::{Bounded, StoreError};
 use crate::domain::{CatalogId, Workspace, WorkspaceId, WorkspaceScope};
 
 /// The workspaces.
@@ -77,7 +77,7 @@ impl<C: ConnectionTrait> Workspaces<'_, C> {
     }
 }
 
-impl Workspaces<'_, DatabaseTransaction> {
+impl Workspaces<'_, Bounded<DatabaseTransaction>> {
     /// The workspace of this id, locked against every other change of it and of its keys until the transaction
     /// ends. That is what makes limits on its keys exact.
     ///

@@ -4,50 +4,42 @@ use std::path::Path;
 use std::sync::Arc;
 
 use claviger::domain::{Key, KeyName, SecretDigest, Workspace};
-use claviger::store::{DatabaseUrl, Store, StoreError, StoredCatalog, Transaction, UnitOfWork};
+use claviger::store::{
+    AsStoreError, DatabaseUrl, Store, StoreError, StoredCatalog, Transaction, UnitOfWork,
+};
 use futures_util::future::BoxFuture;
-use tempfile::TempDir;
 
 use super::builders::{a_workspace, digest_of};
+use crate::support::database::{Engine, TestDatabase};
 
-/// The engines that the suite runs for.
-#[derive(Clone, Copy, Debug)]
-pub enum Engine {
-    Sqlite,
-}
-
-/// An empty database of one case's own.
+/// An empty database of one case's own, open.
 pub struct Database {
     pub store: Arc<Store>,
-    url: DatabaseUrl,
-    directory: TempDir,
+    database: TestDatabase,
 }
 
 impl Database {
     pub async fn create(engine: Engine) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let url = match engine {
-            Engine::Sqlite => DatabaseUrl::Sqlite(directory.path().join("claviger.db")),
-        };
-        let store = Arc::new(Store::open(&url).await.unwrap());
-        Self { store, url, directory }
+        let database = TestDatabase::create(engine).await;
+        let store = open(&database).await;
+        Self { store, database }
     }
 
     /// Closes the database and opens it again.
     pub async fn reopen(self) -> Self {
-        let Self { store, url, directory } = self;
+        let Self { store, database } = self;
         store.close().await;
         Arc::into_inner(store).expect("nobody else holds the store");
-        let store = Arc::new(Store::open(&url).await.unwrap());
-        Self { store, url, directory }
+        let store = open(&database).await;
+        Self { store, database }
     }
 
-    pub fn url(&self) -> &DatabaseUrl {
-        &self.url
+    pub fn url(&self) -> DatabaseUrl {
+        self.database.database_url()
     }
 
     pub fn directory(&self) -> &Path {
-        self.directory.path()
+        self.database.directory()
     }
 
     /// Does what `run` does, in one transaction. It borrows from `state`, because a unit of work may
@@ -117,6 +109,12 @@ impl Database {
     }
 }
 
+async fn open(database: &TestDatabase) -> Arc<Store> {
+    let store = Store::open(&database.database_url()).await.unwrap();
+    store.migrate().await.unwrap();
+    Arc::new(store)
+}
+
 /// Why a unit of work was not done.
 #[derive(Debug)]
 pub enum Failure {
@@ -128,6 +126,15 @@ pub enum Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl AsStoreError for Failure {
+    fn as_store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Refused => None,
+        }
     }
 }
 

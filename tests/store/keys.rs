@@ -268,25 +268,25 @@ async fn operator_keys(database: Database) {
     let control_key = |number| a_key(number).workspace("claviger").permissions(grants(&["*"]));
     assert_eq!(database.store.keys().operator_keys().await.unwrap(), []);
     let operator = control_key(1).build();
-    let operator_from_home = control_key(2)
+    let another = control_key(2)
         .permissions(grants(&["claviger.authorize", "*"]))
-        .allowed_ips(&["192.0.2.1"])
         .created_by("operator")
         .build();
     database
         .add_keys(&[
             operator.clone(),
-            operator_from_home.clone(),
+            another.clone(),
             control_key(3).permissions(grants(&["claviger.*", "claviger.authorize"])).build(),
             control_key(4).permissions(Vec::new()).build(),
             control_key(5).workspace_scope(&["acme"]).build(),
             control_key(6).expire_time(Timestamp::MAX).build(),
-            control_key(7).workspace("acme").build(),
+            control_key(7).allowed_ips(&["192.0.2.1"]).build(),
+            control_key(8).workspace("acme").build(),
         ])
         .await;
     let mut found = database.store.keys().operator_keys().await.unwrap();
     found.sort_by_key(|key| key.name.id);
-    assert_eq!(found, [operator, operator_from_home]);
+    assert_eq!(found, [operator, another]);
 }
 
 async fn a_holder_is_found_by_exact_grants(database: Database) {

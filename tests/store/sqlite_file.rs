@@ -7,22 +7,33 @@ use std::path::Path;
 use claviger::store::{DatabaseUrl, OpenError, Store};
 
 use super::builders::{a_workspace, workspace_id};
-use super::database::{Database, Engine};
+use super::database::Database;
+use crate::support::database::Engine;
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
+/// Opens a database as a server does.
+async fn open(url: &DatabaseUrl) -> Result<Store, OpenError> {
+    let store = Store::open(url).await?;
+    store.migrate().await?;
+    Ok(store)
+}
+
 #[tokio::test]
 async fn a_second_server_is_refused() {
     let database = Database::create(Engine::Sqlite).await;
-    let DatabaseUrl::Sqlite(file) = database.url();
-    let second = Store::open(database.url()).await;
-    assert!(matches!(&second, Err(OpenError::InUse { path }) if path == file), "{second:?}");
+    let DatabaseUrl::Sqlite(file) = database.url() else { panic!("{}", database.url()) };
+    let second = open(&database.url()).await;
+    assert!(
+        matches!(&second, Err(OpenError::InUse { path }) if *path == file.canonicalize().unwrap()),
+        "{second:?}"
+    );
     // The first does not notice, and when it is gone another may come.
     database.add_workspaces(&["acme"]).await;
     let database = database.reopen().await;
-    let second = Store::open(database.url()).await;
+    let second = open(&database.url()).await;
     assert!(matches!(second, Err(OpenError::InUse { .. })), "{second:?}");
     assert!(database.store.workspaces().find(&workspace_id("acme")).await.unwrap().is_some());
 }
@@ -35,7 +46,7 @@ async fn what_is_no_database_is_refused_and_left_alone() {
     for (name, content) in [("letter", text), ("two bytes", b"xy".to_vec()), ("torn", torn)] {
         let file = directory.path().join(name);
         fs::write(&file, &content).unwrap();
-        let opened = Store::open(&DatabaseUrl::Sqlite(file.clone())).await;
+        let opened = open(&DatabaseUrl::Sqlite(file.clone())).await;
         assert!(matches!(opened, Err(OpenError::Database(_))), "{name}: {opened:?}");
         assert!(fs::read(&file).unwrap() == content, "{name} was changed");
     }
@@ -47,7 +58,7 @@ async fn a_path_that_cannot_be_a_file_is_refused() {
     let file = directory.path().join("file");
     fs::write(&file, b"").unwrap();
     for path in [directory.path().to_owned(), file.join("claviger.db")] {
-        let opened = Store::open(&DatabaseUrl::Sqlite(path.clone())).await;
+        let opened = open(&DatabaseUrl::Sqlite(path.clone())).await;
         assert!(matches!(opened, Err(OpenError::Io { .. })), "{}: {opened:?}", path.display());
     }
 }
@@ -57,7 +68,7 @@ async fn a_path_that_cannot_be_a_file_is_refused() {
 async fn nobody_else_may_read_the_files() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("new").join("data");
-    let store = Store::open(&DatabaseUrl::Sqlite(data.join("claviger.db"))).await.unwrap();
+    let store = open(&DatabaseUrl::Sqlite(data.join("claviger.db"))).await.unwrap();
     for directory in [data.parent().unwrap(), &data] {
         assert_eq!(mode(directory), 0o700, "{}", directory.display());
     }
@@ -77,7 +88,7 @@ async fn the_database_is_the_very_file_that_was_named() {
     {
         let file = directory.path().join(name).join("claviger.db");
         let url = DatabaseUrl::Sqlite(file.clone());
-        Store::open(&url).await.unwrap().close().await;
+        open(&url).await.unwrap().close().await;
         assert!(fs::read(&file).unwrap().starts_with(b"SQLite format 3\0"), "{name}");
     }
 }
@@ -88,9 +99,9 @@ async fn a_committed_change_is_in_the_file_once_the_store_is_closed() {
     database.add_workspaces(&["acme"]).await;
     database.store.close().await;
     let copy = database.directory().join("copy.db");
-    let DatabaseUrl::Sqlite(file) = database.url();
-    fs::copy(file, &copy).unwrap();
-    let copy = Store::open(&DatabaseUrl::Sqlite(copy)).await.unwrap();
+    let DatabaseUrl::Sqlite(file) = database.url() else { panic!("{}", database.url()) };
+    fs::copy(&file, &copy).unwrap();
+    let copy = open(&DatabaseUrl::Sqlite(copy)).await.unwrap();
     let found = copy.workspaces().find(&workspace_id("acme")).await.unwrap();
     assert_eq!(found, Some(a_workspace("acme").build()));
 }

@@ -4,6 +4,8 @@
 
 pub mod builders;
 pub mod clock;
+pub mod database;
+pub mod database_server;
 pub mod process;
 pub mod server;
 pub mod status;

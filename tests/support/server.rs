@@ -1,7 +1,6 @@
 //! A server in this process, on a database and a port of its own.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use claviger::config::Settings;
@@ -16,7 +15,7 @@ use claviger::proto::{
     CreateWorkspaceRequest, CreateWorkspaceResponse, Key, Policy, Workspace,
 };
 use claviger::server::Server;
-use tempfile::TempDir;
+use sea_orm::DatabaseConnection;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -27,6 +26,7 @@ use tonic::{Request, Status};
 
 use super::builders::small_catalog;
 use super::clock::FakeClock;
+use super::database::{Engine, TestDatabase};
 
 /// Presents a control key with every call.
 #[derive(Clone)]
@@ -99,7 +99,7 @@ pub struct TestServer {
     pub clock: Arc<FakeClock>,
     pub operator_key: Secret,
     pub channel: Channel,
-    directory: TempDir,
+    database: TestDatabase,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
@@ -112,37 +112,56 @@ impl TestServer {
 
     /// The same with some settings of one's own.
     pub async fn start_with(settings: Settings) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), Arc::default(), settings).await
+        let database = TestDatabase::create(Engine::of_this_run()).await;
+        Self::start_on(database, Arc::default(), settings).await
     }
 
-    async fn start_in(directory: TempDir, clock: Arc<FakeClock>, settings: Settings) -> Self {
+    /// A server on this database.
+    pub async fn start_on(
+        database: TestDatabase,
+        clock: Arc<FakeClock>,
+        settings: Settings,
+    ) -> Self {
         let settings = Settings {
             listen: Some(([127, 0, 0, 1], 0).into()),
-            data_dir: Some(directory.path().to_owned()),
+            data_dir: Some(database.directory().to_owned()),
+            database_url: Some(database.url.clone()),
             ..settings
         };
         let config = settings.resolve().unwrap();
-        let handover = Handover::File(directory.path().join("operator.key"));
+        let handover = Handover::File(database.directory().join("operator.key"));
         let server = Server::start(&config, &handover, clock.clone()).await.unwrap();
         let address = server.address();
-        let operator_key = handover.obtain().unwrap();
+        let operator_key = handover.obtain().unwrap().secret;
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {
             server.serve(async { stopped.await.unwrap_or(()) }).await.unwrap();
         });
         let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
         let channel = endpoint.connect().await.unwrap();
-        Self { address, clock, operator_key, channel, directory, stop: Some(stop), serving }
+        Self { address, clock, operator_key, channel, database, stop: Some(stop), serving }
+    }
+
+    /// Another server on the same database, at the same time.
+    pub async fn beside(other: &Self) -> Self {
+        let database = other.database.again();
+        let server = Self::start_on(database, other.clock.clone(), Settings::default()).await;
+        Self { operator_key: other.operator_key.clone(), ..server }
     }
 
     /// A server with the small catalogue as `catalogs/small`, and `workspaces/acme` on it.
     pub async fn with_acme() -> Self {
         let server = Self::start().await;
-        let operator = server.operator();
+        server.add_acme().await;
+        server
+    }
+
+    /// Adds the small catalogue as `catalogs/small`, and `workspaces/acme` on it.
+    pub async fn add_acme(&self) {
+        let operator = self.operator();
         let catalog = Some(small_catalog());
         operator.catalogs.clone().apply_catalog(ApplyCatalogRequest { catalog }).await.unwrap();
         operator.create_workspace("acme", "catalogs/small", Policy::default()).await.unwrap();
-        server
     }
 
     /// The caller that may do everything.
@@ -162,9 +181,9 @@ impl TestServer {
         self.caller(&created.secret)
     }
 
-    /// The directory that the server keeps its files in.
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
+    /// A connection of somebody else's to the server's database.
+    pub async fn intruder(&self) -> DatabaseConnection {
+        self.database.intruder().await
     }
 
     /// Tells the server to shut down.
@@ -173,15 +192,15 @@ impl TestServer {
     }
 
     /// Shuts the server down and waits until it is.
-    pub async fn stop(mut self) -> (TempDir, Arc<FakeClock>) {
+    pub async fn stop(mut self) -> (TestDatabase, Arc<FakeClock>) {
         self.begin_shutdown();
         self.serving.await.unwrap();
-        (self.directory, self.clock)
+        (self.database, self.clock)
     }
 
     /// Shuts the server down and starts another on the same files.
     pub async fn restart(self) -> Self {
-        let (directory, clock) = self.stop().await;
-        Self::start_in(directory, clock, Settings::default()).await
+        let (database, clock) = self.stop().await;
+        Self::start_on(database, clock, Settings::default()).await
     }
 }

@@ -2,6 +2,8 @@
 
 use sea_orm_migration::prelude::*;
 
+use super::columns::Columns;
+
 #[derive(DeriveMigrationName)]
 pub(super) struct Migration;
 
@@ -72,66 +74,68 @@ const FOLDED_DISPLAY_NAME: u32 = 3 * DISPLAY_NAME;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in [metadata(), catalogs(), workspaces(), api_keys(), key_requests()] {
-            manager.create_table(table).await?;
+        let columns = Columns::of(manager).await?;
+        for table in [metadata, catalogs, workspaces, api_keys, key_requests] {
+            manager.create_table(table(columns)).await?;
         }
-        for index in [workspaces_by_catalog(), api_keys_by_workspace()] {
-            manager.create_index(index).await?;
+        for (table, name, index) in [
+            ("workspaces", WORKSPACES_BY_CATALOG, workspaces_by_catalog()),
+            ("api_keys", API_KEYS_BY_WORKSPACE, api_keys_by_workspace()),
+        ] {
+            if !manager.has_index(table, name).await? {
+                manager.create_index(index).await?;
+            }
         }
         Ok(())
     }
 }
 
-fn metadata() -> TableCreateStatement {
-    Table::create()
+fn metadata(columns: Columns) -> TableCreateStatement {
+    columns
         .table(Metadata::Table)
-        .if_not_exists()
         .col(ColumnDef::new(Metadata::Id).integer().not_null().primary_key())
         .col(ColumnDef::new(Metadata::Epoch).uuid().not_null())
         .col(ColumnDef::new(Metadata::CreateTime).big_integer().not_null())
         .to_owned()
 }
 
-fn catalogs() -> TableCreateStatement {
-    Table::create()
+fn catalogs(columns: Columns) -> TableCreateStatement {
+    columns
         .table(Catalogs::Table)
-        .if_not_exists()
-        .col(ColumnDef::new(Catalogs::Id).string_len(ID).not_null().primary_key())
+        .col(columns.text(Catalogs::Id, ID).not_null().primary_key())
         .col(ColumnDef::new(Catalogs::Revision).uuid().not_null())
-        .col(ColumnDef::new(Catalogs::Permissions).text().not_null())
+        .col(columns.long_text(Catalogs::Permissions).not_null())
         .col(ColumnDef::new(Catalogs::CreateTime).big_integer().not_null())
         .col(ColumnDef::new(Catalogs::UpdateTime).big_integer().not_null())
         .to_owned()
 }
 
 /// `catalog_id` is no foreign key: the built-in catalogue is in the program, not in the database.
-fn workspaces() -> TableCreateStatement {
-    Table::create()
+fn workspaces(columns: Columns) -> TableCreateStatement {
+    columns
         .table(Workspaces::Table)
-        .if_not_exists()
-        .col(ColumnDef::new(Workspaces::Id).string_len(ID).not_null().primary_key())
-        .col(ColumnDef::new(Workspaces::DisplayName).string_len(DISPLAY_NAME).not_null())
-        .col(ColumnDef::new(Workspaces::CatalogId).string_len(ID).not_null())
-        .col(ColumnDef::new(Workspaces::Policy).text().not_null())
+        .col(columns.text(Workspaces::Id, ID).not_null().primary_key())
+        .col(columns.text(Workspaces::DisplayName, DISPLAY_NAME).not_null())
+        .col(columns.text(Workspaces::CatalogId, ID).not_null())
+        .col(columns.long_text(Workspaces::Policy).not_null())
         .col(ColumnDef::new(Workspaces::CreateTime).big_integer().not_null())
         .col(ColumnDef::new(Workspaces::UpdateTime).big_integer().not_null())
         .to_owned()
 }
 
-fn api_keys() -> TableCreateStatement {
-    Table::create()
+fn api_keys(columns: Columns) -> TableCreateStatement {
+    columns
         .table(ApiKeys::Table)
-        .if_not_exists()
         .col(ColumnDef::new(ApiKeys::Id).uuid().not_null().primary_key())
-        .col(ColumnDef::new(ApiKeys::WorkspaceId).string_len(ID).not_null())
+        .col(columns.text(ApiKeys::WorkspaceId, ID).not_null())
         .col(ColumnDef::new(ApiKeys::Digest).binary_len(32).not_null().unique_key())
-        .col(ColumnDef::new(ApiKeys::DisplayName).string_len(DISPLAY_NAME).not_null())
-        .col(ColumnDef::new(ApiKeys::DisplayNameFolded).string_len(FOLDED_DISPLAY_NAME).not_null())
-        .col(ColumnDef::new(ApiKeys::Hint).string_len(32).not_null())
-        .col(ColumnDef::new(ApiKeys::Permissions).text().not_null())
-        .col(ColumnDef::new(ApiKeys::AllowedIps).text().not_null())
-        .col(ColumnDef::new(ApiKeys::WorkspaceScope).text().not_null())
-        .col(ColumnDef::new(ApiKeys::CreatedBy).string_len(DISPLAY_NAME))
+        .col(columns.text(ApiKeys::DisplayName, DISPLAY_NAME).not_null())
+        .col(columns.text(ApiKeys::DisplayNameFolded, FOLDED_DISPLAY_NAME).not_null())
+        .col(columns.text(ApiKeys::Hint, 32).not_null())
+        .col(columns.long_text(ApiKeys::Permissions).not_null())
+        .col(columns.long_text(ApiKeys::AllowedIps).not_null())
+        .col(columns.long_text(ApiKeys::WorkspaceScope).not_null())
+        .col(columns.text(ApiKeys::CreatedBy, DISPLAY_NAME))
         .col(ColumnDef::new(ApiKeys::CreateTime).big_integer().not_null())
         .col(ColumnDef::new(ApiKeys::LastSeenTime).big_integer())
         .col(ColumnDef::new(ApiKeys::ExpireTime).big_integer())
@@ -143,11 +147,10 @@ fn api_keys() -> TableCreateStatement {
         .to_owned()
 }
 
-fn key_requests() -> TableCreateStatement {
-    Table::create()
+fn key_requests(columns: Columns) -> TableCreateStatement {
+    columns
         .table(KeyRequests::Table)
-        .if_not_exists()
-        .col(ColumnDef::new(KeyRequests::WorkspaceId).string_len(ID).not_null())
+        .col(columns.text(KeyRequests::WorkspaceId, ID).not_null())
         .col(ColumnDef::new(KeyRequests::RequestId).uuid().not_null())
         .col(ColumnDef::new(KeyRequests::Fingerprint).binary_len(32).not_null())
         .col(ColumnDef::new(KeyRequests::KeyId).uuid().not_null())
@@ -161,11 +164,13 @@ fn key_requests() -> TableCreateStatement {
         .to_owned()
 }
 
+const WORKSPACES_BY_CATALOG: &str = "workspaces_by_catalog";
+const API_KEYS_BY_WORKSPACE: &str = "api_keys_by_workspace";
+
 fn workspaces_by_catalog() -> IndexCreateStatement {
     Index::create()
-        .name("workspaces_by_catalog")
+        .name(WORKSPACES_BY_CATALOG)
         .table(Workspaces::Table)
-        .if_not_exists()
         .col(Workspaces::CatalogId)
         .to_owned()
 }
@@ -173,9 +178,8 @@ fn workspaces_by_catalog() -> IndexCreateStatement {
 /// The order of `ListKeys`.
 fn api_keys_by_workspace() -> IndexCreateStatement {
     Index::create()
-        .name("api_keys_by_workspace")
+        .name(API_KEYS_BY_WORKSPACE)
         .table(ApiKeys::Table)
-        .if_not_exists()
         .col(ApiKeys::WorkspaceId)
         .col(ApiKeys::CreateTime)
         .col(ApiKeys::Id)

@@ -1,0 +1,51 @@
+//! Connections that do not wait for ever.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sqlx::Error as SqlxError;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
+
+/// How long the database may take to answer one statement, and how long it may take until there is a
+/// connection to send it on. A database that takes longer is as good as gone.
+pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_millis(900);
+
+/// A pool or a transaction whose every statement is answered in time, or is an error.
+#[derive(Debug)]
+pub struct Bounded<C>(pub(super) C);
+
+/// What this comes to, or an error if it takes too long.
+pub(super) async fn bounded<T>(
+    operation: impl Future<Output = Result<T, DbErr>> + Send,
+) -> Result<T, DbErr> {
+    let timed_out = |_| DbErr::Conn(RuntimeErr::SqlxError(Arc::new(SqlxError::PoolTimedOut)));
+    tokio::time::timeout(STATEMENT_TIMEOUT, operation).await.map_err(timed_out)?
+}
+
+#[async_trait::async_trait]
+impl<C: ConnectionTrait> ConnectionTrait for Bounded<C> {
+    fn get_database_backend(&self) -> DbBackend {
+        self.0.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        bounded(self.0.execute_raw(statement)).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        bounded(self.0.execute_unprepared(sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        bounded(self.0.query_one_raw(statement)).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        bounded(self.0.query_all_raw(statement)).await
+    }
+
+    fn support_returning(&self) -> bool {
+        self.0.support_returning()
+    }
+}

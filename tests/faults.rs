@@ -1,0 +1,200 @@
+//! Faults of a database server: absent, killed, silent, exhausted. Nothing is ever allowed that
+//! should not be, nobody is told that its key is bad, and nothing has to be restarted.
+
+mod support;
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use claviger::config::Settings;
+use claviger::proto::{AuthorizeResponse, Reason};
+use sea_orm::ConnectionTrait;
+use support::builders::{a_key, a_question};
+use support::database::{Engine, TestDatabase};
+use support::database_server::{DatabaseServer, Proxy};
+use support::eventually;
+use support::server::{Client, TestServer};
+use support::status::refusal;
+use tonic::{Code, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+const ENGINES: [Engine; 2] = [Engine::Postgres, Engine::MariaDb];
+
+/// A server on a database of this engine, reached by this port.
+async fn start(engine: Engine, database: &DatabaseServer, port: u16) -> TestServer {
+    let database = TestDatabase::at(engine, database.url(port));
+    TestServer::start_on(database, std::sync::Arc::default(), Settings::default()).await
+}
+
+async fn is_serving(server: &TestServer) -> bool {
+    let request = HealthCheckRequest::default();
+    let health = HealthClient::new(server.channel.clone()).check(request).await.unwrap();
+    health.into_inner().status() == ServingStatus::Serving
+}
+
+/// Asks, and requires an answer or `UNAVAILABLE` within a second, and a little for the machine.
+async fn in_time<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    let began = Instant::now();
+    let answer = call.await;
+    assert!(began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
+    answer
+}
+
+async fn assert_unavailable(operator: &Client, secret: &str) {
+    let unavailable = (Code::Unavailable, "DATABASE_UNAVAILABLE".to_owned());
+    let question = a_question(secret).permission("users.track").build();
+    assert_eq!(refusal(in_time(operator.authorize(question)).await), unavailable);
+    let key = a_key("k").permissions(&["*"]).build();
+    assert_eq!(refusal(in_time(operator.create_key("workspaces/acme", key)).await), unavailable);
+}
+
+/// Waits until calls are answered again, and checks on the way that nothing else is.
+async fn recovers(operator: &Client, secret: &str) -> AuthorizeResponse {
+    eventually("calls are answered again", || async {
+        let question = a_question(secret).permission("users.track").build();
+        match operator.authorize(question).await {
+            Ok(response) => Some(response),
+            Err(status) => {
+                assert_eq!(status.code(), Code::Unavailable, "{status}");
+                None
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_down_at_the_start_is_waited_for() {
+    for engine in ENGINES {
+        let mut database = DatabaseServer::new(engine);
+        let server = start(engine, &database, database.port()).await;
+        assert!(!is_serving(&server).await, "live, and not ready");
+        assert_unavailable(&server.operator(), "some-key").await;
+        database.start().await;
+        eventually("the server is ready", || async { is_serving(&server).await.then_some(()) })
+            .await;
+        server.add_acme().await;
+        let answer = recovers(&server.operator(), "some-key").await;
+        assert_eq!(answer.reason(), Reason::KeyUnknown);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p3_p4_a_database_that_is_killed_takes_nothing_along() {
+    for engine in ENGINES {
+        let mut database = DatabaseServer::new(engine);
+        database.start().await;
+        let server = start(engine, &database, database.port()).await;
+        server.add_acme().await;
+        let operator = server.operator();
+        let mut acknowledged = Vec::new();
+        for _ in 0..3 {
+            // Killed while keys are being created.
+            let creating = tokio::spawn({
+                let operator = operator.clone();
+                async move {
+                    let mut secrets = Vec::new();
+                    loop {
+                        let key = a_key("k").permissions(&["users.track"]).build();
+                        match operator.create_key("workspaces/acme", key).await {
+                            Ok(created) => secrets.push(created.secret),
+                            Err(status) => return (secrets, status),
+                        }
+                    }
+                }
+            });
+            let parent = "workspaces/acme".to_owned();
+            eventually("some keys are created", || async {
+                let request = claviger::proto::ListKeysRequest {
+                    parent: parent.clone(),
+                    page_size: 1_000,
+                    ..Default::default()
+                };
+                let listed = operator.keys.clone().list_keys(request).await.unwrap().into_inner();
+                (listed.keys.len() >= acknowledged.len() + 10).then_some(())
+            })
+            .await;
+            database.kill();
+            let (secrets, status) = creating.await.unwrap();
+            assert_eq!(status.code(), Code::Unavailable, "{status}");
+            acknowledged.extend(secrets);
+            assert_unavailable(&operator, &acknowledged[0]).await;
+            database.start().await;
+            for secret in &acknowledged {
+                assert!(recovers(&operator, secret).await.allowed, "{engine:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_silent_is_unavailable_within_a_second() {
+    for engine in ENGINES {
+        let mut database = DatabaseServer::new(engine);
+        database.start().await;
+        let proxy = Proxy::to(database.port()).await;
+        let server = start(engine, &database, proxy.port).await;
+        server.add_acme().await;
+        let operator = server.operator();
+        let key = a_key("k").permissions(&["users.track"]).build();
+        let secret = operator.create_key("workspaces/acme", key).await.unwrap().secret;
+        for _ in 0..2 {
+            assert!(recovers(&operator, &secret).await.allowed);
+            proxy.set_silent(true);
+            // More of them than there are connections.
+            let calls = (0..40).map(|_| assert_unavailable(&operator, &secret));
+            futures_util::future::join_all(calls).await;
+            proxy.set_silent(false);
+        }
+        assert!(recovers(&operator, &secret).await.allowed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_that_is_exhausted_is_unavailable_within_a_second() {
+    for engine in ENGINES {
+        let database = TestDatabase::create(engine).await;
+        let intruder = database.intruder().await;
+        let server =
+            TestServer::start_on(database, std::sync::Arc::default(), Settings::default()).await;
+        server.add_acme().await;
+        let operator = server.operator();
+        let key = || a_key("k").permissions(&["users.track"]).build();
+        let secret = operator.create_key("workspaces/acme", key()).await.unwrap().secret;
+        intruder.execute_unprepared("BEGIN").await.unwrap();
+        let lock = "SELECT id FROM workspaces WHERE id = 'acme' FOR UPDATE";
+        intruder.execute_unprepared(lock).await.unwrap();
+        // Each holds a connection and waits for the lock.
+        let creations = (0..64).map(|_| in_time(operator.create_key("workspaces/acme", key())));
+        for refused in futures_util::future::join_all(creations).await {
+            let unavailable = (Code::Unavailable, "DATABASE_UNAVAILABLE".to_owned());
+            assert_eq!(refusal(refused), unavailable, "{engine:?}");
+        }
+        intruder.execute_unprepared("ROLLBACK").await.unwrap();
+        assert!(recovers(&operator, &secret).await.allowed, "{engine:?}");
+        eventually("keys are created again", || async {
+            operator.create_key("workspaces/acme", key()).await.ok()
+        })
+        .await;
+    }
+}
+
+/// None of these servers speaks TLS; a client that falls back would be served all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_that_was_asked_for_is_never_done_without() {
+    for (engine, parameter) in
+        [(Engine::Postgres, "sslmode=require"), (Engine::MariaDb, "ssl-mode=REQUIRED")]
+    {
+        let mut database = DatabaseServer::new(engine);
+        database.start().await;
+        let url = format!("{}?{parameter}", database.url(database.port()));
+        let store = claviger::store::Store::open(&url.parse().unwrap()).await.unwrap();
+        let error = store.migrate().await.unwrap_err();
+        assert!(!error.is_passing(), "{engine:?}: it is a fault of the configuration: {error}");
+        let clear = database.url(database.port()).parse().unwrap();
+        let store = claviger::store::Store::open(&clear).await.unwrap();
+        store.migrate().await.unwrap();
+    }
+}
