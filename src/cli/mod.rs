@@ -3,6 +3,7 @@
 #![allow(clippy::doc_markdown, reason = "documentation here is what --help prints")]
 
 mod catalog;
+mod migrate_store;
 mod operator_key;
 mod serve;
 
@@ -33,6 +34,11 @@ enum Command {
     /// Replace the operator key, beside the database of a server that is not running
     #[command(subcommand)]
     OperatorKey(operator_key::Command),
+    /// Copy a database to another engine, and compare the copy row by row
+    ///
+    /// A URL may hold a password, and what is an argument everybody on the machine can read: the
+    /// environment is the better place for it.
+    MigrateStore(migrate_store::MigrateStore),
     /// Print the version
     Version,
 }
@@ -69,6 +75,7 @@ impl Cli {
             Some(Command::Serve(settings)) => serve::run(*settings).await,
             Some(Command::Catalog(command)) => command.run().await,
             Some(Command::OperatorKey(command)) => command.run().await,
+            Some(Command::MigrateStore(command)) => command.run().await,
             Some(Command::Version) => {
                 println!("claviger {}", env!("CARGO_PKG_VERSION"));
                 Ok(())

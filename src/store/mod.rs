@@ -6,6 +6,7 @@
 
 mod bounded;
 mod catalogs;
+mod copy;
 mod engine;
 mod entity;
 mod error;
@@ -22,6 +23,7 @@ use sea_orm::{DatabaseConnection, DatabaseTransaction};
 
 pub use bounded::Bounded;
 pub use catalogs::{Catalogs, StoredCatalog};
+pub use copy::{Copied, CopyError};
 pub use error::{OpenError, StoreError};
 pub use keys::{Cursor, Keys, StoredKey};
 pub use metadata::Metadata;

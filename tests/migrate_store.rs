@@ -1,0 +1,109 @@
+//! `claviger migrate-store`: from any engine to any other.
+
+mod support;
+
+use std::process::Output;
+
+use claviger::config::Settings;
+use claviger::proto::{CreateKeyRequest, Key, ListKeysRequest, Policy};
+use support::builders::{a_key, a_question};
+use support::clock::FakeClock;
+use support::database::{Engine, TestDatabase};
+use support::process::program;
+use support::server::TestServer;
+
+fn migrate(from: &str, to: &str) -> Output {
+    // Not as arguments: they hold passwords.
+    let environment = [("CLAVIGER_MIGRATE_FROM", from), ("CLAVIGER_MIGRATE_TO", to)];
+    program().arg("migrate-store").envs(environment).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap() + std::str::from_utf8(&output.stderr).unwrap()
+}
+
+async fn list(server: &TestServer, secret: &str) -> Vec<Key> {
+    let parent = "workspaces/acme".to_owned();
+    let request = ListKeysRequest { parent, page_size: 1_000, ..ListKeysRequest::default() };
+    server.caller(secret).keys.list_keys(request).await.unwrap().into_inner().keys
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_is_there_on_the_other_engine() {
+    for (from, to) in [
+        (Engine::Sqlite, Engine::Postgres),
+        (Engine::Postgres, Engine::MariaDb),
+        (Engine::MariaDb, Engine::Sqlite),
+    ] {
+        let source = TestDatabase::create(from).await;
+        let server =
+            TestServer::start_on(source, std::sync::Arc::default(), Settings::default()).await;
+        server.add_acme().await;
+        let operator = server.operator();
+        let policy = Policy { max_keys: 7, key_prefix: "x".to_owned(), ..Policy::default() };
+        operator.create_workspace("empty", "catalogs/small", policy).await.unwrap();
+        let mut secret = String::new();
+        // More than one batch.
+        for number in 0..600 {
+            let key = a_key(&format!("Schlüssel {number} 🔑"))
+                .permissions(&["users.*", "items.get"])
+                .allowed_ips(&["203.0.113.0/24", "2001:db8::/32"])
+                .expire_time(FakeClock::at(1_000_000 + number))
+                .build();
+            let request = CreateKeyRequest {
+                parent: "workspaces/acme".to_owned(),
+                key: Some(key),
+                request_id: format!("6b1f2a3c-1111-4222-8333-{number:012}"),
+            };
+            let created = operator.keys.clone().create_key(request).await.unwrap().into_inner();
+            secret = created.secret;
+        }
+        let question = || a_question(&secret).permission("users.track").from("203.0.113.9").build();
+        assert!(operator.authorize(question()).await.unwrap().allowed);
+        let operator_key = server.operator_key.clone();
+        let (source, clock) = server.stop().await;
+
+        let target = TestDatabase::create(to).await;
+        let output = migrate(&source.url, &target.url);
+        assert!(output.status.success(), "{from:?} {to:?}: {}", said(&output));
+        assert!(
+            said(&output).contains("3 workspaces, 1 catalogues, 601 keys"),
+            "{}",
+            said(&output)
+        );
+        assert!(!said(&output).contains("claviger:claviger"), "no password: {}", said(&output));
+        // Not twice.
+        let again = migrate(&source.url, &target.url);
+        assert!(said(&again).contains("the database to copy to is not empty"), "{}", said(&again));
+
+        let before = TestServer::start_on(source, clock.clone(), Settings::default()).await;
+        let after = TestServer::start_on(target, clock, Settings::default()).await;
+        let key = operator_key.expose();
+        assert_eq!(list(&after, key).await, list(&before, key).await, "{from:?} {to:?}");
+        assert!(after.caller(key).authorize(question()).await.unwrap().allowed);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_copied_is_said() {
+    let empty = TestDatabase::create(Engine::Sqlite).await;
+    let target = TestDatabase::create(Engine::Sqlite).await;
+    for (from, to, part) in [
+        (
+            empty.url.as_str(),
+            target.url.as_str(),
+            "no server was ever started on the database to copy",
+        ),
+        ("nowhere", &target.url, "--from must begin with"),
+        (
+            &empty.url,
+            "postgres://u:hunter2@db.example.com/d",
+            "--to is of the server `db.example.com`",
+        ),
+    ] {
+        let output = migrate(from, to);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(said(&output).contains(part), "{}", said(&output));
+        assert!(!said(&output).contains("hunter2"));
+    }
+}
