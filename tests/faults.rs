@@ -4,10 +4,12 @@
 mod support;
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use claviger::config::Settings;
-use claviger::proto::{AuthorizeResponse, Reason};
+use claviger::proto::{AuthorizeResponse, DeleteKeyRequest, Reason};
 use sea_orm::ConnectionTrait;
 use support::builders::{a_key, a_question};
 use support::database::{Engine, TestDatabase};
@@ -25,7 +27,7 @@ const ENGINES: [Engine; 2] = [Engine::Postgres, Engine::MariaDb];
 /// A server on a database of this engine, reached by this port.
 async fn start(engine: Engine, database: &DatabaseServer, port: u16) -> TestServer {
     let database = TestDatabase::at(engine, database.url(port));
-    TestServer::start_on(database, std::sync::Arc::default(), Settings::default()).await
+    TestServer::start_on(database, Arc::default(), Settings::default()).await
 }
 
 async fn is_serving(server: &TestServer) -> bool {
@@ -81,6 +83,34 @@ async fn a_database_that_is_down_at_the_start_is_waited_for() {
     }
 }
 
+/// The secrets of keys that were acknowledged as created, and as deleted.
+#[derive(Default)]
+struct Acknowledged {
+    created: Vec<String>,
+    deleted: Vec<String>,
+}
+
+/// Creates keys, and deletes every other one, until that fails.
+async fn make_changes(operator: Client, count: Arc<AtomicUsize>) -> (Acknowledged, Status) {
+    let mut acknowledged = Acknowledged::default();
+    loop {
+        let key = a_key("k").permissions(&["users.track"]).build();
+        let created = match operator.create_key("workspaces/acme", key).await {
+            Ok(created) => created,
+            Err(status) => return (acknowledged, status),
+        };
+        if count.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
+            acknowledged.created.push(created.secret);
+            continue;
+        }
+        let name = created.key.unwrap().name;
+        match operator.keys.clone().delete_key(DeleteKeyRequest { name }).await {
+            Ok(_) => acknowledged.deleted.push(created.secret),
+            Err(status) => return (acknowledged, status),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn p3_p4_a_database_that_is_killed_takes_nothing_along() {
     for engine in ENGINES {
@@ -89,43 +119,30 @@ async fn p3_p4_a_database_that_is_killed_takes_nothing_along() {
         let server = start(engine, &database, database.port()).await;
         server.add_acme().await;
         let operator = server.operator();
-        let mut acknowledged = Vec::new();
+        let mut acknowledged = Acknowledged::default();
         for _ in 0..3 {
-            // Killed while keys are being created.
-            let creating = tokio::spawn({
-                let operator = operator.clone();
-                async move {
-                    let mut secrets = Vec::new();
-                    loop {
-                        let key = a_key("k").permissions(&["users.track"]).build();
-                        match operator.create_key("workspaces/acme", key).await {
-                            Ok(created) => secrets.push(created.secret),
-                            Err(status) => return (secrets, status),
-                        }
-                    }
-                }
-            });
-            let parent = "workspaces/acme".to_owned();
-            eventually("some keys are created", || async {
-                let request = claviger::proto::ListKeysRequest {
-                    parent: parent.clone(),
-                    page_size: 1_000,
-                    ..Default::default()
-                };
-                let listed = operator.keys.clone().list_keys(request).await.unwrap().into_inner();
-                (listed.keys.len() >= acknowledged.len() + 10).then_some(())
+            let count = Arc::new(AtomicUsize::new(0));
+            let changing = tokio::spawn(make_changes(operator.clone(), Arc::clone(&count)));
+            eventually("some changes are made", || async {
+                (count.load(Ordering::SeqCst) >= 20).then_some(())
             })
             .await;
             database.kill();
-            let (secrets, status) = creating.await.unwrap();
+            let (more, status) = changing.await.unwrap();
             assert_eq!(status.code(), Code::Unavailable, "{status}");
-            acknowledged.extend(secrets);
-            assert_unavailable(&operator, &acknowledged[0]).await;
+            acknowledged.created.extend(more.created);
+            acknowledged.deleted.extend(more.deleted);
+            assert_unavailable(&operator, &acknowledged.created[0]).await;
             database.start().await;
-            for secret in &acknowledged {
+            for secret in &acknowledged.created {
                 assert!(recovers(&operator, secret).await.allowed, "{engine:?}");
             }
+            for secret in &acknowledged.deleted {
+                let reason = recovers(&operator, secret).await.reason();
+                assert_eq!(reason, Reason::KeyUnknown, "{engine:?}");
+            }
         }
+        assert!(acknowledged.deleted.len() >= 20, "{engine:?}");
     }
 }
 
@@ -157,8 +174,7 @@ async fn a_pool_that_is_exhausted_is_unavailable_within_a_second() {
     for engine in ENGINES {
         let database = TestDatabase::create(engine).await;
         let intruder = database.intruder().await;
-        let server =
-            TestServer::start_on(database, std::sync::Arc::default(), Settings::default()).await;
+        let server = TestServer::start_on(database, Arc::default(), Settings::default()).await;
         server.add_acme().await;
         let operator = server.operator();
         let key = || a_key("k").permissions(&["users.track"]).build();

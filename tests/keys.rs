@@ -13,6 +13,7 @@ use claviger::proto::{
 use prost_types::FieldMask;
 use support::builders::{a_key, a_question};
 use support::clock::FakeClock;
+use support::fire::limits_hold_under_fire;
 use support::server::{Client, TestServer};
 use support::status::refusal;
 use tonic::Code;
@@ -438,52 +439,7 @@ async fn k6_scopes_over_the_wire() {
     }
 }
 
-/// Many at once, over many connections.
 #[tokio::test(flavor = "multi_thread")]
 async fn p5_limits_hold_exactly_under_fire() {
-    let server = TestServer::with_acme().await;
-    let operator = server.operator();
-    for round in 0..5 {
-        let id = format!("round-{round}");
-        let parent = format!("workspaces/{id}");
-        let policy = Policy { max_keys: 10, keep_last_key: true, ..Policy::default() };
-        operator.create_workspace(&id, "catalogs/small", policy).await.unwrap();
-        let creations: Vec<_> = (0..64)
-            .map(|_| {
-                let (operator, parent) = (operator.clone(), parent.clone());
-                let key = a_key("k").permissions(&["*"]).build();
-                tokio::spawn(async move { operator.create_key(&parent, key).await })
-            })
-            .collect();
-        let mut names = Vec::new();
-        for creation in creations {
-            match creation.await.unwrap() {
-                Ok(created) => names.push(created.key.unwrap().name),
-                Err(status) => assert_eq!(status.code(), Code::FailedPrecondition, "{status}"),
-            }
-        }
-        assert_eq!(names.len(), 10);
-
-        let deletions: Vec<_> = (0..64)
-            .map(|attempt| {
-                let mut keys = operator.keys.clone();
-                let name = names[attempt % 10].clone();
-                tokio::spawn(async move { keys.delete_key(DeleteKeyRequest { name }).await })
-            })
-            .collect();
-        let mut deleted = 0;
-        for deletion in deletions {
-            match deletion.await.unwrap() {
-                Ok(_) => deleted += 1,
-                Err(status) => assert!(
-                    matches!(status.code(), Code::FailedPrecondition | Code::NotFound),
-                    "{status}"
-                ),
-            }
-        }
-        assert_eq!(deleted, 9);
-        let request = ListKeysRequest { parent, ..ListKeysRequest::default() };
-        let left = operator.keys.clone().list_keys(request).await.unwrap().into_inner().keys;
-        assert_eq!(left.len(), 1);
-    }
+    limits_hold_under_fire(&[&TestServer::with_acme().await]).await;
 }

@@ -3,17 +3,21 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use claviger::clock::SystemClock;
 use claviger::config::Settings;
+use claviger::domain::WorkspaceId;
 use claviger::operator_key::Handover;
-use claviger::proto::{DeleteKeyRequest, Policy, Reason};
+use claviger::proto::{ApplyCatalogRequest, DeleteKeyRequest, Policy, Reason};
 use claviger::server::Server;
-use claviger::store::Store;
+use claviger::store::{Store, StoreError, Transaction, UnitOfWork};
 use sea_orm::{ConnectionTrait, Statement};
-use support::builders::{a_key, a_question};
+use support::builders::{a_key, a_question, small_catalog};
 use support::database::{Engine, TestDatabase};
+use support::fire::limits_hold_under_fire;
 use support::server::TestServer;
+use tokio::sync::Barrier;
 use tonic::Code;
 
 const ENGINES: [Engine; 2] = [Engine::Postgres, Engine::MariaDb];
@@ -43,56 +47,97 @@ async fn a_change_on_one_server_counts_for_the_next_call_on_the_other() {
     }
 }
 
-/// Many at once, from two servers: the row of the workspace is what they queue for.
+/// The row of the workspace is what they queue for.
 #[tokio::test(flavor = "multi_thread")]
 async fn p5_limits_hold_exactly_from_two_servers() {
     for engine in ENGINES {
-        let servers = [start(engine).await];
-        let servers =
-            [TestServer::beside(&servers[0]).await, { servers }.into_iter().next().unwrap()];
+        let one = start(engine).await;
+        let other = TestServer::beside(&one).await;
+        limits_hold_under_fire(&[&one, &other]).await;
+    }
+}
+
+/// What another inserted first is found when the transaction is begun again: the answer is the one
+/// that a later caller gets.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_that_create_the_same_thing_one_succeeds() {
+    for engine in ENGINES {
+        let one = start(engine).await;
+        let other = TestServer::beside(&one).await;
+        let operator = |attempt: usize| [&one, &other][attempt % 2].operator();
         for round in 0..5 {
-            let id = format!("round-{round}");
-            let policy = Policy { max_keys: 10, keep_last_key: true, ..Policy::default() };
-            let operator = servers[0].operator();
-            operator.create_workspace(&id, "catalogs/small", policy).await.unwrap();
-            let creations: Vec<_> = (0..64)
-                .map(|attempt| {
-                    let operator = servers[attempt % 2].operator();
-                    let parent = format!("workspaces/{id}");
-                    let key = a_key("k").permissions(&["*"]).build();
-                    tokio::spawn(async move { operator.create_key(&parent, key).await })
-                })
-                .collect();
-            let mut names = Vec::new();
-            for creation in creations {
-                match creation.await.unwrap() {
-                    Ok(created) => names.push(created.key.unwrap().name),
-                    Err(status) => {
-                        assert_eq!(status.code(), Code::FailedPrecondition, "{engine:?} {status}");
+            let id = format!("same-{round}");
+            let creations =
+                (0..16).map(|attempt| {
+                    let (operator, id) = (operator(attempt), id.clone());
+                    async move {
+                        operator.create_workspace(&id, "catalogs/small", Policy::default()).await
                     }
+                });
+            let mut created = 0;
+            for outcome in futures_util::future::join_all(creations).await {
+                match outcome {
+                    Ok(_) => created += 1,
+                    Err(status) => assert_eq!(status.code(), Code::AlreadyExists, "{status}"),
                 }
             }
-            assert_eq!(names.len(), 10, "{engine:?}");
-            let deletions: Vec<_> = (0..64)
-                .map(|attempt| {
-                    let mut keys = servers[attempt % 2].operator().keys;
-                    let name = names[attempt % 10].clone();
-                    tokio::spawn(async move { keys.delete_key(DeleteKeyRequest { name }).await })
-                })
-                .collect();
-            let mut deleted = 0;
-            for deletion in deletions {
-                match deletion.await.unwrap() {
-                    Ok(_) => deleted += 1,
-                    Err(status) => {
-                        let refused = [Code::FailedPrecondition, Code::NotFound];
-                        assert!(refused.contains(&status.code()), "{engine:?} {status}");
-                    }
-                }
+            assert_eq!(created, 1, "{engine:?}");
+            let applications = (0..16).map(|attempt| {
+                let mut catalogs = operator(attempt).catalogs;
+                let name = format!("catalogs/{id}");
+                let catalog = Some(claviger::proto::Catalog { name, ..small_catalog() });
+                async move { catalogs.apply_catalog(ApplyCatalogRequest { catalog }).await }
+            });
+            for outcome in futures_util::future::join_all(applications).await {
+                outcome.unwrap();
             }
-            assert_eq!(deleted, 9, "{engine:?}");
         }
     }
+}
+
+/// Locks two workspaces, one after the other; the first time not before another did its first.
+struct LockTwo {
+    first: WorkspaceId,
+    second: WorkspaceId,
+    met: Arc<Barrier>,
+    attempts: Arc<AtomicU32>,
+}
+
+impl UnitOfWork for LockTwo {
+    type Output = ();
+    type Error = StoreError;
+
+    async fn run(&self, tx: &Transaction) -> Result<(), StoreError> {
+        tx.workspaces().lock(&self.first).await?;
+        if self.attempts.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.met.wait().await;
+        }
+        tx.workspaces().lock(&self.second).await?;
+        Ok(())
+    }
+}
+
+/// MariaDB sees a deadlock at once and ends one of the two, which is begun again. (PostgreSQL looks
+/// for deadlocks after a second, when the statement has been given up.)
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_is_ended_for_a_deadlock_is_begun_again() {
+    let server = start(Engine::MariaDb).await;
+    server.operator().create_workspace("other", "catalogs/small", Policy::default()).await.unwrap();
+    let store = Arc::new(Store::open(&server.database_url()).await.unwrap());
+    let ids = ["acme", "other"].map(|id| WorkspaceId::from_id(id).unwrap());
+    let met = Arc::new(Barrier::new(2));
+    let attempts = [(); 2].map(|()| Arc::new(AtomicU32::new(0)));
+    let work = |first: usize| LockTwo {
+        first: ids[first].clone(),
+        second: ids[1 - first].clone(),
+        met: Arc::clone(&met),
+        attempts: Arc::clone(&attempts[first]),
+    };
+    let (one, other) = tokio::join!(store.transact(work(0)), store.transact(work(1)));
+    one.unwrap();
+    other.unwrap();
+    let attempts: u32 = attempts.iter().map(|attempts| attempts.load(Ordering::SeqCst)).sum();
+    assert_eq!(attempts, 3, "one of the two was begun again");
 }
 
 /// A server as it starts: it opens the store, migrates, and completes the first start.

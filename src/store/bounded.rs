@@ -15,12 +15,20 @@ pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_millis(900);
 #[derive(Debug)]
 pub struct Bounded<C>(pub(super) C);
 
-/// What this comes to, or an error if it takes too long.
+/// What this comes to, or an error if it takes longer than a statement may.
 pub(super) async fn bounded<T>(
     operation: impl Future<Output = Result<T, DbErr>> + Send,
 ) -> Result<T, DbErr> {
+    within(STATEMENT_TIMEOUT, operation).await
+}
+
+/// What this comes to, or an error if it takes longer.
+pub(super) async fn within<T>(
+    time: Duration,
+    operation: impl Future<Output = Result<T, DbErr>> + Send,
+) -> Result<T, DbErr> {
     let timed_out = |_| DbErr::Conn(RuntimeErr::SqlxError(Arc::new(SqlxError::PoolTimedOut)));
-    tokio::time::timeout(STATEMENT_TIMEOUT, operation).await.map_err(timed_out)?
+    tokio::time::timeout(time, operation).await.map_err(timed_out)?
 }
 
 #[async_trait::async_trait]

@@ -19,6 +19,8 @@ use super::{Store, migration};
 
 /// How long SQLite waits for a lock of its own; only a foreign process, such as a backup, holds one.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a change waits for its turn on SQLite, which has one writer: a crowd is no fault.
+const SQLITE_QUEUE: Duration = Duration::from_secs(5);
 /// Readers of a SQLite file: more do not read faster.
 const SQLITE_READERS: u32 = 4;
 /// Connections to a database server.
@@ -35,20 +37,20 @@ impl Store {
     /// # Errors
     /// See [`OpenError`]. That a server does not answer is no error here.
     pub async fn open(url: &DatabaseUrl) -> Result<Self, OpenError> {
-        let (read, write, lock) = match url {
+        let (read, write, patience, lock) = match url {
             DatabaseUrl::Sqlite(path) => {
                 let path = &create_private(path)?;
                 let lock = FileLock::beside(path)?;
                 // The writer first: it makes the file a write-ahead log, which readers then find.
                 let write = connect_sqlite(path, 1).await?;
-                (connect_sqlite(path, SQLITE_READERS).await?, write, Some(lock))
+                (connect_sqlite(path, SQLITE_READERS).await?, write, SQLITE_QUEUE, Some(lock))
             }
             DatabaseUrl::Postgres(remote) | DatabaseUrl::MySql(remote) => {
                 let pool = connect_remote(remote, REMOTE_CONNECTIONS).await?;
-                (pool.clone(), pool, None)
+                (pool.clone(), pool, STATEMENT_TIMEOUT, None)
             }
         };
-        Ok(Self { url: url.clone(), read: Bounded(read), write, _lock: lock })
+        Ok(Self { url: url.clone(), read: Bounded(read), write, patience, _lock: lock })
     }
 
     /// Brings the tables up to date. Of several servers that start at once, one does it.
@@ -111,7 +113,7 @@ async fn connect_sqlite(path: &Path, connections: u32) -> Result<DatabaseConnect
     options
         .max_connections(connections)
         .min_connections(1)
-        .acquire_timeout(STATEMENT_TIMEOUT)
+        .acquire_timeout(SQLITE_QUEUE)
         // Connections to a file do not go away.
         .test_before_acquire(false)
         .sqlx_logging(false)

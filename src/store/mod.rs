@@ -19,6 +19,8 @@ mod transaction;
 mod url;
 mod workspaces;
 
+use std::time::Duration;
+
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
 
 pub use bounded::Bounded;
@@ -41,6 +43,8 @@ pub struct Store {
     /// Where transactions begin. On SQLite a pool of one connection, because there is one writer;
     /// on other engines the same pool.
     write: DatabaseConnection,
+    /// How long a transaction may wait to begin.
+    patience: Duration,
     /// Held as long as the store is open; `None` where several processes may share the database.
     _lock: Option<lock::FileLock>,
 }

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use tracing::Instrument;
 
-use super::bounded::{Bounded, bounded};
+use super::bounded::{Bounded, bounded, within};
 use super::{Store, StoreError};
 
 /// How often a transaction is begun that loses against others.
@@ -91,7 +91,8 @@ impl Store {
             // A deferred transaction that reads before it writes fails if another wrote meanwhile.
             sqlite_transaction_mode: sqlite.then_some(SqliteTransactionMode::Immediate),
         };
-        let inner = bounded(self.write.begin_with_options(options)).await?;
+        let begun = within(self.patience, self.write.begin_with_options(options));
+        let inner = begun.await?;
         Ok(Transaction { inner: Bounded(inner) })
     }
 }

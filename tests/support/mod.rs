@@ -6,6 +6,7 @@ pub mod builders;
 pub mod clock;
 pub mod database;
 pub mod database_server;
+pub mod fire;
 pub mod process;
 pub mod server;
 pub mod status;

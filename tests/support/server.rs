@@ -15,6 +15,7 @@ use claviger::proto::{
     CreateWorkspaceRequest, CreateWorkspaceResponse, Key, Policy, Workspace,
 };
 use claviger::server::Server;
+use claviger::store::DatabaseUrl;
 use sea_orm::DatabaseConnection;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -179,6 +180,11 @@ impl TestServer {
         let key = super::builders::a_key("caller").permissions(permissions).build();
         let created = self.operator().create_key("workspaces/claviger", key).await.unwrap();
         self.caller(&created.secret)
+    }
+
+    /// Where the server's database is.
+    pub fn database_url(&self) -> DatabaseUrl {
+        self.database.database_url()
     }
 
     /// A connection of somebody else's to the server's database.
