@@ -174,7 +174,7 @@ async fn what_the_first_start_suggests_works_as_pasted() {
         "claviger.v1.KeyService",
         "{}",
         "Applied catalogs/braze: 91 permissions",
-        "\"name\": \"workspaces/acme\"",
+        "\"name\": \"workspaces/demo\"",
     ]) {
         assert!(output.contains(part), "{part}: {output}");
     }

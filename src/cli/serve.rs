@@ -69,7 +69,7 @@ In another terminal, with that line pasted, see that it works (grpcurl calls gRP
 Load the permissions of a product and create a workspace for its keys:
 
     {program} catalog apply --server {scheme}://{address} examples/catalogs/braze.yaml
-    grpcurl {plaintext}-H "authorization: Bearer $CLAVIGER_CONTROL_KEY" -d '{{"workspace_id": "acme", "workspace": {{"display_name": "Acme", "catalog": "catalogs/braze"}}}}' {address} claviger.v1.WorkspaceService/CreateWorkspace
+    grpcurl {plaintext}-H "authorization: Bearer $CLAVIGER_CONTROL_KEY" -d '{{"workspace_id": "demo", "workspace": {{"display_name": "Demo", "catalog": "catalogs/braze"}}}}' {address} claviger.v1.WorkspaceService/CreateWorkspace
 
 README.md goes on from here.
 
