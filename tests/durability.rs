@@ -3,6 +3,7 @@
 mod support;
 
 use std::collections::HashSet;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -119,8 +120,15 @@ async fn a_second_server_on_the_same_data_directory_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let first = Process::start(directory.path(), &[]).await;
     for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["operator-key", "reset"]] {
-        let second =
-            program().args(arguments).arg("--data-dir").arg(directory.path()).output().unwrap();
+        // If it were not refused, it would run until somebody stops it.
+        let second = Command::new("timeout")
+            .arg("10")
+            .arg(program().get_program())
+            .args(arguments)
+            .arg("--data-dir")
+            .arg(directory.path())
+            .output()
+            .unwrap();
         let said = String::from_utf8(second.stderr).unwrap();
         assert_eq!(second.status.code(), Some(1));
         assert!(said.contains("claviger.db is in use by another process"), "{said}");
