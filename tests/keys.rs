@@ -383,8 +383,12 @@ async fn a_policy_changes_by_the_fields_that_are_named() {
 async fn the_keys_of_a_deleted_workspace_are_unknown_keys_and_it_begins_anew() {
     let server = TestServer::with_acme().await;
     let operator = server.operator();
-    let key = a_key("k").permissions(&["*"]).build();
-    let secret = operator.create_key(ACME, key).await.unwrap().secret;
+    let mut secret = String::new();
+    // More than are deleted at once.
+    for _ in 0..1_001 {
+        let key = a_key("k").permissions(&["*"]).build();
+        secret = operator.create_key(ACME, key).await.unwrap().secret;
+    }
     let request = DeleteWorkspaceRequest { name: ACME.to_owned(), force: true };
     operator.workspaces.clone().delete_workspace(request).await.unwrap();
     let unknown = || async {

@@ -32,7 +32,9 @@ impl LastSeen {
     /// Takes out what was noted of some keys, few enough for one transaction.
     pub(super) fn take_some(&self) -> Vec<(Uuid, Timestamp)> {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let some: Vec<Uuid> = noted.keys().copied().take(BATCH).collect();
+        let mut some: Vec<Uuid> = noted.keys().copied().take(BATCH).collect();
+        // Two servers that write the same keys must not wait for each other.
+        some.sort_unstable();
         some.into_iter().filter_map(|key| noted.remove_entry(&key)).collect()
     }
 }

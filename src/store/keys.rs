@@ -16,6 +16,9 @@ use crate::domain::{
     WorkspaceId, fold_case,
 };
 
+/// How many rows are read or deleted at once where there may be very many.
+const BATCH: u64 = 1_000;
+
 /// The keys.
 #[derive(Debug)]
 pub struct Keys<'c, C>(pub(super) &'c C);
@@ -178,31 +181,39 @@ impl<C: ConnectionTrait> Keys<'_, C> {
             .to(workspace::Column::Id);
         let keys = api_key::Entity::find()
             .join(JoinType::InnerJoin, to_workspace.into())
-            .filter(workspace::Column::CatalogId.eq(catalog.as_str()));
-        // Many keys hold the same grants: each set is read once.
-        let sets: Vec<String> = keys
-            .clone()
-            .select_only()
-            .distinct()
-            .column(api_key::Column::Permissions)
-            .into_tuple()
-            .all(self.0)
-            .await?;
-        for set in sets {
-            let grants: Vec<Grant> = read_json("api_keys.permissions", &set)?;
-            let held = grants.into_iter().find_map(|grant| match grant {
-                Grant::Exactly(name) if permissions.contains(&name) => Some(name),
-                _ => None,
-            });
-            if let Some(permission) = held {
-                let row = keys.clone().filter(api_key::Column::Permissions.eq(set)).one(self.0);
-                if let Some(row) = row.await? {
+            .filter(workspace::Column::CatalogId.eq(catalog.as_str()))
+            .order_by_asc(api_key::Column::Id)
+            .limit(BATCH);
+        // Many keys hold the same grants: each set is looked at once.
+        let mut seen = HashSet::new();
+        let mut last: Option<Uuid> = None;
+        loop {
+            let behind = last.map(|last| api_key::Column::Id.gt(last));
+            let batch = keys.clone().filter(Condition::all().add_option(behind));
+            let batch = batch.all(self.0).await?;
+            let Some(row) = batch.last() else { return Ok(None) };
+            last = Some(row.id);
+            for row in batch {
+                if seen.insert(row.permissions.clone())
+                    && let Some(permission) = granted(&row.permissions, permissions)?
+                {
                     return Ok(Some((Key::try_from(row)?.name, permission)));
                 }
             }
         }
-        Ok(None)
     }
+}
+
+/// One of these permissions that a set of grants names.
+fn granted(
+    set: &str,
+    permissions: &HashSet<&PermissionName>,
+) -> Result<Option<PermissionName>, StoreError> {
+    let grants: Vec<Grant> = read_json("api_keys.permissions", set)?;
+    Ok(grants.into_iter().find_map(|grant| match grant {
+        Grant::Exactly(name) if permissions.contains(&name) => Some(name),
+        _ => None,
+    }))
 }
 
 impl Keys<'_, Bounded<DatabaseTransaction>> {
@@ -253,11 +264,24 @@ impl Keys<'_, Bounded<DatabaseTransaction>> {
     /// # Errors
     /// If the database cannot be written.
     pub async fn delete_all(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
-        api_key::Entity::delete_many()
-            .filter(api_key::Column::WorkspaceId.eq(workspace.as_str()))
-            .exec(self.0)
-            .await?;
-        Ok(())
+        // In batches: of a large workspace, one statement would take longer than any may.
+        loop {
+            let ids: Vec<Uuid> = api_key::Entity::find()
+                .select_only()
+                .column(api_key::Column::Id)
+                .filter(api_key::Column::WorkspaceId.eq(workspace.as_str()))
+                .limit(BATCH)
+                .into_tuple()
+                .all(self.0)
+                .await?;
+            if ids.is_empty() {
+                return Ok(());
+            }
+            api_key::Entity::delete_many()
+                .filter(api_key::Column::Id.is_in(ids))
+                .exec(self.0)
+                .await?;
+        }
     }
 }
 
