@@ -191,11 +191,18 @@ async fn a_migration_that_was_killed_in_the_middle_is_finished_by_the_next_start
             // As if it had been killed behind so many tables: no migration is noted as done.
             let intruder = database.intruder().await;
             intruder.execute_unprepared("DELETE FROM seaql_migrations").await.unwrap();
+            let drop_index = match engine {
+                Engine::MariaDb => "DROP INDEX workspaces_by_catalog ON workspaces",
+                _ => "DROP INDEX workspaces_by_catalog",
+            };
+            // Indexes come behind all tables.
+            intruder.execute_unprepared(drop_index).await.unwrap();
             for table in tables[kept..].iter().rev() {
                 intruder.execute_unprepared(&format!("DROP TABLE {table}")).await.unwrap();
             }
             let server = TestServer::start_on(database, Arc::default(), Settings::default()).await;
             server.add_acme().await;
+            intruder.execute_unprepared(drop_index).await.expect("the index is there again");
             let count = Statement::from_string(
                 intruder.get_database_backend(),
                 "SELECT COUNT(*) FROM seaql_migrations",
