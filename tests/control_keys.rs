@@ -6,10 +6,11 @@ use std::cell::Cell;
 
 use claviger::domain::{ControlPermission, Grant};
 use claviger::proto::{
-    ApplyCatalogRequest, CreateKeyRequest, CreateWorkspaceRequest, DeleteCatalogRequest,
-    DeleteKeyRequest, DeleteWorkspaceRequest, GetCatalogRequest, GetKeyRequest,
-    GetWorkspaceRequest, Key, ListCatalogsRequest, ListKeysRequest, ListWorkspacesRequest, Policy,
-    Reason, UpdateWorkspaceRequest, Workspace,
+    AddMemberRequest, ApplyCatalogRequest, CreateKeyRequest, CreateWorkspaceRequest,
+    DeleteCatalogRequest, DeleteKeyRequest, DeleteWorkspaceRequest, GetCatalogRequest,
+    GetKeyRequest, GetWorkspaceRequest, Key, ListCatalogsRequest, ListKeysRequest,
+    ListMembersRequest, ListWorkspacesRequest, Policy, Reason, RemoveMemberRequest,
+    UpdateWorkspaceRequest, Workspace,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -25,7 +26,7 @@ const CONTROL_KEY: &str = "workspaces/claviger/keys/0198a1b2-0000-7000-8000-0000
 
 /// Every RPC that is guarded, and the permission that it needs. The same request is made whoever
 /// calls: what it comes to, beyond the guard, is of no interest here.
-const GUARDED: [(&str, ControlPermission); 17] = [
+const GUARDED: [(&str, ControlPermission); 20] = [
     ("Authorize", ControlPermission::Authorize),
     ("CreateKey", ControlPermission::KeysWrite),
     ("GetKey", ControlPermission::KeysRead),
@@ -40,6 +41,9 @@ const GUARDED: [(&str, ControlPermission); 17] = [
     ("ListWorkspaces", ControlPermission::WorkspacesRead),
     ("UpdateWorkspace", ControlPermission::WorkspacesWrite),
     ("DeleteWorkspace", ControlPermission::WorkspacesWrite),
+    ("AddMember", ControlPermission::MembersWrite),
+    ("ListMembers", ControlPermission::MembersRead),
+    ("RemoveMember", ControlPermission::MembersWrite),
     ("GetCatalog", ControlPermission::CatalogsRead),
     ("ApplyCatalog", ControlPermission::CatalogsWrite),
     ("DeleteCatalog", ControlPermission::CatalogsWrite),
@@ -86,6 +90,18 @@ async fn call(client: &Client, rpc: &str) -> Result<(), Status> {
             let name = "workspaces/not-there".to_owned();
             let request = DeleteWorkspaceRequest { name, force: false };
             workspaces.delete_workspace(request).await.map(drop)
+        }
+        "AddMember" => {
+            let request = AddMemberRequest { parent: acme(), member: None };
+            workspaces.add_member(request).await.map(drop)
+        }
+        "ListMembers" => {
+            let request = ListMembersRequest { parent: acme(), ..ListMembersRequest::default() };
+            workspaces.list_members(request).await.map(drop)
+        }
+        "RemoveMember" => {
+            let name = ACME_KEY.replace("/keys/", "/members/");
+            workspaces.remove_member(RemoveMemberRequest { name }).await.map(drop)
         }
         "GetCatalog" => catalogs.get_catalog(GetCatalogRequest { name: small() }).await.map(drop),
         "ListCatalogs" => catalogs.list_catalogs(ListCatalogsRequest::default()).await.map(drop),

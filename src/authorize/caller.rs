@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Engine;
-use crate::domain::{Action, Audience, Caller, Credential, Denial, Question};
+use crate::domain::{Action, Actor, Audience, Caller, Credential, Denial, Question};
 use crate::store::StoreError;
 
 /// Why a caller is not known.
@@ -24,7 +24,7 @@ pub enum AuthenticateError {
 }
 
 impl Engine {
-    /// The caller that presents this credential from this address.
+    /// The caller that presents this credential from this address, and acts for this person.
     ///
     /// # Errors
     /// See [`AuthenticateError`].
@@ -32,6 +32,7 @@ impl Engine {
         &self,
         credential: Credential,
         address: Option<IpAddr>,
+        actor: Actor,
     ) -> Result<Caller, AuthenticateError> {
         let subject = self.find(credential).await?;
         let question = Question {
@@ -42,9 +43,9 @@ impl Engine {
             audience: Audience::Callers,
         };
         match self.decide(&question, subject.as_ref()).verdict {
-            Ok(()) => {
-                subject.map(|subject| Caller::new(subject.key)).ok_or(AuthenticateError::Invalid)
-            }
+            Ok(()) => subject
+                .map(|subject| Caller::new(subject.key, actor))
+                .ok_or(AuthenticateError::Invalid),
             Err(Denial::KeyMissing) => Err(AuthenticateError::Missing),
             Err(Denial::IpMissing | Denial::IpDenied) => Err(AuthenticateError::Address),
             Err(_) => Err(AuthenticateError::Invalid),

@@ -1,13 +1,29 @@
-//! Callers: the services that call Claviger, known by their control keys.
+//! Callers: the services that call Claviger, known by their control keys, and the people that they act
+//! for.
+
+use std::fmt;
 
 use super::control::{ControlPermission, WorkspaceScope};
 use super::key::Key;
+use super::member::{Email, Role};
 use super::name::WorkspaceId;
 
 /// A service whose control key was found good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     key: Key,
+    actor: Actor,
+}
+
+/// The person that a caller says it acts for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// It names nobody.
+    Nobody,
+    /// This one.
+    Person(Email),
+    /// What it names is the address of nobody, or of two.
+    Malformed,
 }
 
 /// Why a caller may not do something.
@@ -24,6 +40,25 @@ pub enum Refusal {
         "only a control key without a `workspace_scope` may do this, because it affects every workspace"
     )]
     ScopedKey,
+    /// The workspace wants to know for whom its keys are managed.
+    #[error(
+        "name the person that you act for in `claviger-actor`: the workspace's policy lists \
+         `key_manager_roles`"
+    )]
+    ActorMissing,
+    /// The person is no member of the workspace.
+    #[error("the person in `claviger-actor` is not a member of this workspace")]
+    ActorUnknown,
+    /// The person is a member, and may not manage keys.
+    #[error(
+        "the person in `claviger-actor` has none of the roles in the policy's `key_manager_roles`"
+    )]
+    ActorRole,
+    /// The call acts on no one workspace, whose members could be asked.
+    #[error(
+        "leave `claviger-actor` out: this call acts on no one workspace, whose members could be asked"
+    )]
+    ActorNotApplicable,
 }
 
 /// Whether keys are looked at or changed.
@@ -36,16 +71,32 @@ pub enum Access {
 }
 
 impl Caller {
-    /// The caller that presented this control key, which was checked.
+    /// The caller that presented this control key, which was checked, and acts for this person, who
+    /// was not.
     #[must_use]
-    pub fn new(key: Key) -> Self {
-        Self { key }
+    pub fn new(key: Key, actor: Actor) -> Self {
+        Self { key, actor }
     }
 
     /// The control key.
     #[must_use]
     pub fn key(&self) -> &Key {
         &self.key
+    }
+
+    /// The person that the caller acts for.
+    #[must_use]
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// Who is said to have created what the caller creates.
+    #[must_use]
+    pub fn created_by(&self) -> String {
+        match &self.actor {
+            Actor::Person(email) => email.to_string(),
+            Actor::Nobody | Actor::Malformed => self.key.display_name.as_str().to_owned(),
+        }
     }
 
     /// The workspaces that the caller may act on.
@@ -101,5 +152,52 @@ impl Caller {
             (true, Access::Write) => ControlPermission::ControlKeysWrite,
         })?;
         workspace.map_or(Ok(()), |workspace| self.require_scope(workspace))
+    }
+
+    /// Checks that the person that the caller acts for, if it names one, may manage the keys of a
+    /// workspace: its policy lists these roles, and the person has this one there.
+    ///
+    /// # Errors
+    /// If they may not.
+    pub fn check_actor(&self, managers: &[Role], role: Option<Role>) -> Result<(), Refusal> {
+        match (&self.actor, role) {
+            (Actor::Nobody, _) => Ok(()),
+            (Actor::Malformed, _) | (Actor::Person(_), None) => Err(Refusal::ActorUnknown),
+            (Actor::Person(_), Some(role)) => {
+                let may = managers.is_empty() || managers.contains(&role);
+                if may { Ok(()) } else { Err(Refusal::ActorRole) }
+            }
+        }
+    }
+
+    /// The same, for calls that must name a person where roles are listed.
+    ///
+    /// # Errors
+    /// If they may not, or if nobody is named.
+    pub fn require_actor(&self, managers: &[Role], role: Option<Role>) -> Result<(), Refusal> {
+        if self.actor == Actor::Nobody && !managers.is_empty() {
+            let without = self.require(ControlPermission::KeysWithoutActor);
+            return without.map_err(|_| Refusal::ActorMissing);
+        }
+        self.check_actor(managers, role)
+    }
+
+    /// Checks that the caller names nobody, because nobody could tell who that is.
+    ///
+    /// # Errors
+    /// If it does.
+    pub fn refuse_actor(&self) -> Result<(), Refusal> {
+        if self.actor == Actor::Nobody { Ok(()) } else { Err(Refusal::ActorNotApplicable) }
+    }
+}
+
+/// For the log: who did something.
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.key.name.fmt(f)?;
+        match &self.actor {
+            Actor::Person(email) => write!(f, " for {email}"),
+            Actor::Nobody | Actor::Malformed => Ok(()),
+        }
     }
 }

@@ -19,10 +19,16 @@ pub enum ControlPermission {
     KeysRead,
     /// Create and delete keys.
     KeysWrite,
+    /// Manage keys for nobody in particular where a policy lists roles.
+    KeysWithoutActor,
     /// See workspaces.
     WorkspacesRead,
     /// Create, change and delete workspaces.
     WorkspacesWrite,
+    /// See members.
+    MembersRead,
+    /// Add and remove members.
+    MembersWrite,
     /// See catalogues.
     CatalogsRead,
     /// Apply and delete catalogues.
@@ -35,12 +41,15 @@ pub enum ControlPermission {
 
 impl ControlPermission {
     /// All of them, in the order in which the catalogue shows them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Authorize,
         Self::KeysRead,
         Self::KeysWrite,
+        Self::KeysWithoutActor,
         Self::WorkspacesRead,
         Self::WorkspacesWrite,
+        Self::MembersRead,
+        Self::MembersWrite,
         Self::CatalogsRead,
         Self::CatalogsWrite,
         Self::ControlKeysRead,
@@ -54,8 +63,11 @@ impl ControlPermission {
             Self::Authorize => "claviger.authorize",
             Self::KeysRead => "claviger.keys.read",
             Self::KeysWrite => "claviger.keys.write",
+            Self::KeysWithoutActor => "claviger.keys.without_actor",
             Self::WorkspacesRead => "claviger.workspaces.read",
             Self::WorkspacesWrite => "claviger.workspaces.write",
+            Self::MembersRead => "claviger.members.read",
+            Self::MembersWrite => "claviger.members.write",
             Self::CatalogsRead => "claviger.catalogs.read",
             Self::CatalogsWrite => "claviger.catalogs.write",
             Self::ControlKeysRead => "claviger.control_keys.read",
@@ -68,8 +80,13 @@ impl ControlPermission {
             Self::Authorize => "Ask whether a key may do something.",
             Self::KeysRead => "Get and list keys.",
             Self::KeysWrite => "Create and delete keys.",
+            Self::KeysWithoutActor => {
+                "Manage keys without naming a person where the policy lists roles."
+            }
             Self::WorkspacesRead => "Get and list workspaces.",
             Self::WorkspacesWrite => "Create, update and delete workspaces.",
+            Self::MembersRead => "List members.",
+            Self::MembersWrite => "Add and remove members.",
             Self::CatalogsRead => "Get and list catalogues.",
             Self::CatalogsWrite => "Apply and delete catalogues.",
             Self::ControlKeysRead => "Get and list control keys.",

@@ -8,6 +8,7 @@ mod credential;
 mod decision;
 mod display_name;
 mod key;
+mod member;
 mod name;
 mod network;
 mod permission;
@@ -16,7 +17,7 @@ mod secret;
 mod timestamp;
 mod workspace;
 
-pub use caller::{Access, Caller, Refusal};
+pub use caller::{Access, Actor, Caller, Refusal};
 pub use catalog::{Catalog, InvalidCatalog, MAX_PERMISSIONS, Permission};
 pub use control::{
     BeyondCeiling, ControlPermission, WorkspaceScope, check_ceiling, control_catalog,
@@ -25,8 +26,9 @@ pub use credential::Credential;
 pub use decision::{Action, Audience, Decision, Denial, Question, Subject, decide};
 pub use display_name::{DisplayName, InvalidDisplayName, fold_case};
 pub use key::{Key, KeyFilter, MAX_GRANTS, MAX_NETWORKS, MAX_SCOPE};
+pub use member::{Email, InvalidEmail, Member, Role};
 pub(crate) use name::parse_uuid;
-pub use name::{CatalogId, InvalidName, KeyName, WorkspaceId};
+pub use name::{CatalogId, InvalidName, KeyName, MemberName, WorkspaceId};
 pub use network::{AllowedIps, Cidr, InvalidCidr};
 pub use permission::{Grant, InvalidPermission, PermissionName};
 pub use route::{InvalidRoute, Method, Route, RouteTable, RouteTemplate};

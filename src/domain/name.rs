@@ -115,13 +115,50 @@ resource_id! {
     CatalogId, "catalogs", "catalog"
 }
 
-/// A key, `workspaces/{workspace}/keys/{key}`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct KeyName {
-    /// The workspace that the key belongs to.
-    pub workspace: WorkspaceId,
-    /// The key's id, a UUID of version 7.
-    pub id: Uuid,
+macro_rules! child_name {
+    ($(#[$doc:meta])* $type:ident, $collection:literal, $child:literal, $id:ty, $parse:path) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub struct $type {
+            /// The workspace that it belongs to.
+            pub workspace: WorkspaceId,
+            /// The last part of the name.
+            pub id: $id,
+        }
+
+        impl FromStr for $type {
+            type Err = InvalidName;
+
+            fn from_str(name: &str) -> Result<Self, InvalidName> {
+                let parse = || {
+                    let (workspace, child) = name.strip_prefix("workspaces/")?.split_once('/')?;
+                    Some(Self {
+                        workspace: WorkspaceId::from_id(workspace).ok()?,
+                        id: $parse(child.strip_prefix(concat!($collection, "/"))?)?,
+                    })
+                };
+                parse().ok_or(InvalidName {
+                    expected: concat!("`workspaces/{workspace}/", $collection, "/{", $child, "}`"),
+                })
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!("{}/", $collection, "/{}"), self.workspace, self.id)
+            }
+        }
+    };
+}
+
+child_name! {
+    /// A key, `workspaces/{workspace}/keys/{key}`. Its id is a UUID of version 7.
+    KeyName, "keys", "key", Uuid, parse_uuid
+}
+
+child_name! {
+    /// A member, `workspaces/{workspace}/members/{member}`. Their id is a UUID of version 7.
+    MemberName, "members", "member", Uuid, parse_uuid
 }
 
 /// Reads a UUID as Claviger writes them, in lower case with hyphens: a resource has one name
@@ -130,27 +167,6 @@ pub(crate) fn parse_uuid(text: &str) -> Option<Uuid> {
     let id = Uuid::try_parse(text).ok()?;
     let mut canonical = Uuid::encode_buffer();
     (id.hyphenated().encode_lower(&mut canonical) == text).then_some(id)
-}
-
-impl FromStr for KeyName {
-    type Err = InvalidName;
-
-    fn from_str(name: &str) -> Result<Self, InvalidName> {
-        let parse = || {
-            let (workspace, key) = name.strip_prefix("workspaces/")?.split_once('/')?;
-            Some(Self {
-                workspace: WorkspaceId::from_id(workspace).ok()?,
-                id: parse_uuid(key.strip_prefix("keys/")?)?,
-            })
-        };
-        parse().ok_or(InvalidName { expected: "`workspaces/{workspace}/keys/{key}`" })
-    }
-}
-
-impl fmt::Display for KeyName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/keys/{}", self.workspace, self.id)
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::display_name::DisplayName;
+use super::member::Role;
 use super::name::{CatalogId, WorkspaceId};
 use super::permission::Grant;
 use super::secret::KeyPrefix;
@@ -33,6 +34,8 @@ pub struct Policy {
     pub max_keys: Option<u32>,
     /// Whether the last key that has not expired is refused deletion.
     pub keep_last_key: bool,
+    /// The roles whose members may see and manage keys; empty: those of any member.
+    pub key_manager_roles: Vec<Role>,
     /// Whether a first key is created together with the workspace.
     pub provision_first_key: bool,
     /// What a key that is created without permissions gets.

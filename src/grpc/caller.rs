@@ -7,7 +7,7 @@ use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Request, Status};
 
 use super::status::internal;
-use crate::domain::{Caller, Credential};
+use crate::domain::{Actor, Caller, Credential};
 
 /// The control key in the headers of a request.
 pub(super) fn credential(headers: &HeaderMap) -> Credential {
@@ -22,6 +22,22 @@ pub(super) fn credential(headers: &HeaderMap) -> Credential {
     }
 }
 
+/// The header in which a dashboard names the person that it acts for.
+const ACTOR: &str = "claviger-actor";
+
+/// The person that a caller acts for, by the headers of a request.
+pub(super) fn actor(headers: &HeaderMap) -> Actor {
+    let mut values = headers.get_all(ACTOR).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Actor::Nobody,
+        (Some(value), None) => {
+            let email = value.to_str().ok().and_then(|text| text.parse().ok());
+            email.map_or(Actor::Malformed, Actor::Person)
+        }
+        (Some(_), Some(_)) => Actor::Malformed,
+    }
+}
+
 /// The address that a request comes from.
 pub(super) fn address(extensions: &http::Extensions) -> Option<IpAddr> {
     let tcp = extensions.get::<TcpConnectInfo>().or_else(|| {
@@ -30,7 +46,15 @@ pub(super) fn address(extensions: &http::Extensions) -> Option<IpAddr> {
     tcp.and_then(TcpConnectInfo::remote_addr).map(|address| address.ip())
 }
 
-/// The caller that the guard found good.
+/// The caller that the guard found good, where nobody could tell who the person is that it acts for.
+pub(super) fn caller_without_actor<T>(request: &Request<T>) -> Result<Caller, Status> {
+    let caller = caller(request)?;
+    caller.refuse_actor()?;
+    Ok(caller)
+}
+
+/// The caller that the guard found good. Whether the person that it acts for may do it is asked of
+/// [`Actors`](crate::manage::Actors).
 pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
     // Without the guard nobody is a caller.
     request.extensions().get::<Caller>().cloned().ok_or_else(internal)

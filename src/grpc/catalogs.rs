@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::caller::caller;
+use super::caller::caller_without_actor;
 use super::{convert, page_token};
 use crate::domain::{CatalogId, ControlPermission};
 use crate::manage::{Catalogs, Violation};
@@ -21,7 +21,7 @@ impl CatalogService for CatalogServer {
         &self,
         request: Request<ApplyCatalogRequest>,
     ) -> Result<Response<ApplyCatalogResponse>, Status> {
-        let caller = caller(&request)?;
+        let caller = caller_without_actor(&request)?;
         caller.require(ControlPermission::CatalogsWrite)?;
         caller.require_all_workspaces()?;
         let (id, catalog) = convert::apply_catalog(request.into_inner())?;
@@ -33,7 +33,7 @@ impl CatalogService for CatalogServer {
         &self,
         request: Request<GetCatalogRequest>,
     ) -> Result<Response<GetCatalogResponse>, Status> {
-        let caller = caller(&request)?;
+        let caller = caller_without_actor(&request)?;
         caller.require(ControlPermission::CatalogsRead)?;
         let GetCatalogRequest { name } = request.into_inner();
         let id: CatalogId = name.parse().map_err(|error| Violation::new("name", error))?;
@@ -45,7 +45,7 @@ impl CatalogService for CatalogServer {
         &self,
         request: Request<ListCatalogsRequest>,
     ) -> Result<Response<ListCatalogsResponse>, Status> {
-        let caller = caller(&request)?;
+        let caller = caller_without_actor(&request)?;
         caller.require(ControlPermission::CatalogsRead)?;
         let ListCatalogsRequest { page_size, page_token } = request.into_inner();
         let query = ListCatalogsRequest::default();
@@ -65,7 +65,7 @@ impl CatalogService for CatalogServer {
         &self,
         request: Request<DeleteCatalogRequest>,
     ) -> Result<Response<DeleteCatalogResponse>, Status> {
-        let caller = caller(&request)?;
+        let caller = caller_without_actor(&request)?;
         caller.require(ControlPermission::CatalogsWrite)?;
         caller.require_all_workspaces()?;
         let DeleteCatalogRequest { name } = request.into_inner();

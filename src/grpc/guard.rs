@@ -16,10 +16,9 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::{Instrument, field};
 
-use super::caller::{address, credential};
+use super::caller::{actor, address, credential};
 use super::status;
 use crate::authorize::Engine;
-use crate::manage::Error;
 
 /// The services that anyone may call: they tell nothing about keys.
 const OPEN: [&str; 3] = [
@@ -27,10 +26,6 @@ const OPEN: [&str; 3] = [
     "/grpc.reflection.v1.ServerReflection/",
     "/grpc.reflection.v1alpha.ServerReflection/",
 ];
-
-/// The header in which a dashboard names the person that it acts for. A named actor must never go
-/// unchecked, and members are not built yet.
-const ACTOR: &str = "claviger-actor";
 
 /// How much is served at once, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,10 +135,8 @@ impl GuardLayer {
     async fn authenticate(&self, mut request: Request<Body>) -> Result<Request<Body>, Status> {
         let credential = credential(request.headers());
         let address = address(request.extensions());
-        let caller = self.engine.authenticate(credential, address).await?;
-        if request.headers().contains_key(ACTOR) {
-            return Err(Error::NotBuilt(ACTOR).into());
-        }
+        let actor = actor(request.headers());
+        let caller = self.engine.authenticate(credential, address, actor).await?;
         request.extensions_mut().insert(caller);
         Ok(request)
     }

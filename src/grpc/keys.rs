@@ -4,8 +4,8 @@ use tonic::{Request, Response, Status};
 
 use super::caller::caller;
 use super::{convert, page_token};
-use crate::domain::{Access, KeyName, WorkspaceId};
-use crate::manage::{Keys, Violation};
+use crate::domain::{Access, Caller, InvalidName, KeyName, WorkspaceId};
+use crate::manage::{Actors, Keys, Violation};
 use crate::proto::key_service_server::KeyService;
 use crate::proto::{
     CreateKeyRequest, CreateKeyResponse, DeleteKeyRequest, DeleteKeyResponse, GetKeyRequest,
@@ -13,7 +13,28 @@ use crate::proto::{
 };
 
 #[derive(Debug)]
-pub(super) struct KeyServer(pub(super) Keys);
+pub(super) struct KeyServer {
+    pub(super) keys: Keys,
+    pub(super) actors: Actors,
+}
+
+impl KeyServer {
+    /// Finds out who calls, and whether they may look at, or change, the keys of this workspace.
+    /// `None` is a workspace whose name did not parse.
+    async fn admit<T>(
+        &self,
+        request: &Request<T>,
+        access: Access,
+        workspace: Option<&WorkspaceId>,
+    ) -> Result<Caller, Status> {
+        let caller = caller(request)?;
+        caller.require_keys(access, workspace)?;
+        if let Some(workspace) = workspace {
+            self.actors.require(&caller, workspace).await?;
+        }
+        Ok(caller)
+    }
+}
 
 #[tonic::async_trait]
 impl KeyService for KeyServer {
@@ -21,13 +42,12 @@ impl KeyService for KeyServer {
         &self,
         request: Request<CreateKeyRequest>,
     ) -> Result<Response<CreateKeyResponse>, Status> {
-        let caller = caller(&request)?;
+        let parent = request.get_ref().parent.parse::<WorkspaceId>();
+        let caller = self.admit(&request, Access::Write, parent.as_ref().ok()).await?;
         let request = request.into_inner();
-        let parent = request.parent.parse::<WorkspaceId>();
-        caller.require_keys(Access::Write, parent.as_ref().ok())?;
         let convert::CreateKey { workspace, draft, request_id } =
             convert::create_key(request, parent)?;
-        let created = self.0.create(&caller, workspace, draft, request_id).await?;
+        let created = self.keys.create(&caller, workspace, draft, request_id).await?;
         Ok(Response::new(convert::create_key_response(created)))
     }
 
@@ -35,12 +55,10 @@ impl KeyService for KeyServer {
         &self,
         request: Request<GetKeyRequest>,
     ) -> Result<Response<GetKeyResponse>, Status> {
-        let caller = caller(&request)?;
-        let GetKeyRequest { name } = request.into_inner();
-        let name = name.parse::<KeyName>();
-        caller.require_keys(Access::Read, name.as_ref().ok().map(|name| &name.workspace))?;
+        let name = request.get_ref().name.parse::<KeyName>();
+        self.admit(&request, Access::Read, workspace_of(&name)).await?;
         let name = name.map_err(|error| Violation::new("name", error))?;
-        let key = self.0.get(&name).await?;
+        let key = self.keys.get(&name).await?;
         Ok(Response::new(GetKeyResponse { key: Some(key.into()) }))
     }
 
@@ -48,13 +66,12 @@ impl KeyService for KeyServer {
         &self,
         request: Request<ListKeysRequest>,
     ) -> Result<Response<ListKeysResponse>, Status> {
-        let caller = caller(&request)?;
+        let parent = request.get_ref().parent.parse::<WorkspaceId>();
+        self.admit(&request, Access::Read, parent.as_ref().ok()).await?;
         let request = request.into_inner();
-        let parent = request.parent.parse::<WorkspaceId>();
-        caller.require_keys(Access::Read, parent.as_ref().ok())?;
         let convert::ListKeys { workspace, filter, page_size, after, query } =
             convert::list_keys(request, parent)?;
-        let page = self.0.list(&workspace, &filter, after, page_size).await?;
+        let page = self.keys.list(&workspace, &filter, after, page_size).await?;
         let next = page.next.map(|cursor| page_token::encode(&query, &cursor));
         Ok(Response::new(ListKeysResponse {
             keys: page.keys.into_iter().map(Into::into).collect(),
@@ -66,12 +83,14 @@ impl KeyService for KeyServer {
         &self,
         request: Request<DeleteKeyRequest>,
     ) -> Result<Response<DeleteKeyResponse>, Status> {
-        let caller = caller(&request)?;
-        let DeleteKeyRequest { name } = request.into_inner();
-        let name = name.parse::<KeyName>();
-        caller.require_keys(Access::Write, name.as_ref().ok().map(|name| &name.workspace))?;
+        let name = request.get_ref().name.parse::<KeyName>();
+        let caller = self.admit(&request, Access::Write, workspace_of(&name)).await?;
         let name = name.map_err(|error| Violation::new("name", error))?;
-        self.0.delete(&caller, name).await?;
+        self.keys.delete(&caller, name).await?;
         Ok(Response::new(DeleteKeyResponse {}))
     }
+}
+
+fn workspace_of(name: &Result<KeyName, InvalidName>) -> Option<&WorkspaceId> {
+    name.as_ref().ok().map(|name| &name.workspace)
 }

@@ -54,9 +54,15 @@ pub fn routes(
     clock: &Arc<dyn Clock>,
     health: HealthService,
 ) -> Result<Routes, tonic_reflection::server::Error> {
-    let keys = keys::KeyServer(manage::Keys::new(Arc::clone(store), Arc::clone(clock)));
-    let workspaces =
-        workspaces::WorkspaceServer(manage::Workspaces::new(Arc::clone(store), Arc::clone(clock)));
+    let keys = keys::KeyServer {
+        keys: manage::Keys::new(Arc::clone(store), Arc::clone(clock)),
+        actors: manage::Actors::new(Arc::clone(store)),
+    };
+    let workspaces = workspaces::WorkspaceServer {
+        workspaces: manage::Workspaces::new(Arc::clone(store), Arc::clone(clock)),
+        members: manage::Members::new(Arc::clone(store), Arc::clone(clock)),
+        actors: manage::Actors::new(Arc::clone(store)),
+    };
     let catalogs =
         catalogs::CatalogServer(manage::Catalogs::new(Arc::clone(store), Arc::clone(clock)));
     let authorization = authorization::AuthorizationServer(Arc::clone(engine));

@@ -3,13 +3,15 @@
 //! A token is a position and a digest of it and of the query. That is no authentication: whoever
 //! forges a token gets to another position of a list that they may read anyway.
 
+use std::str::FromStr;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use prost::Message;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::domain::{CatalogId, Timestamp, WorkspaceId};
+use crate::domain::{CatalogId, Email, Timestamp, WorkspaceId};
 use crate::manage::Violation;
 use crate::store::Cursor;
 
@@ -33,25 +35,24 @@ impl Position for Cursor {
     }
 }
 
-impl Position for WorkspaceId {
-    fn to_bytes(&self) -> Vec<u8> {
-        self.as_str().into()
-    }
+/// Positions that are texts of their own kind.
+macro_rules! text_position {
+    ($type:ident, $parse:path) => {
+        impl Position for $type {
+            fn to_bytes(&self) -> Vec<u8> {
+                self.as_str().into()
+            }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        Self::from_id(std::str::from_utf8(bytes).ok()?).ok()
-    }
+            fn from_bytes(bytes: &[u8]) -> Option<Self> {
+                $parse(std::str::from_utf8(bytes).ok()?).ok()
+            }
+        }
+    };
 }
 
-impl Position for CatalogId {
-    fn to_bytes(&self) -> Vec<u8> {
-        self.as_str().into()
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        Self::from_id(std::str::from_utf8(bytes).ok()?).ok()
-    }
-}
+text_position!(WorkspaceId, WorkspaceId::from_id);
+text_position!(CatalogId, CatalogId::from_id);
+text_position!(Email, Email::from_str);
 
 /// The token for a position in the list that `query` asks for: a request without page size and
 /// token.

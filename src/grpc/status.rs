@@ -107,6 +107,12 @@ impl From<Refusal> for Status {
             Refusal::Scope | Refusal::ScopedKey => {
                 status(Code::PermissionDenied, "CONTROL_KEY_SCOPE", message)
             }
+            Refusal::ActorMissing => status(Code::PermissionDenied, "ACTOR_MISSING", message),
+            Refusal::ActorUnknown => status(Code::PermissionDenied, "ACTOR_UNKNOWN", message),
+            Refusal::ActorRole => status(Code::PermissionDenied, "ACTOR_ROLE", message),
+            Refusal::ActorNotApplicable => {
+                status(Code::InvalidArgument, "ACTOR_NOT_APPLICABLE", message)
+            }
         }
     }
 }
@@ -121,6 +127,7 @@ impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let message = error.to_string();
         match error {
+            Error::Refused(refusal) => refusal.into(),
             Error::BeyondCeiling(_) => {
                 status(Code::PermissionDenied, "CONTROL_KEY_CEILING", message)
             }
@@ -134,6 +141,7 @@ impl From<Error> for Status {
             }
             Error::NotFound(resource) => status(Code::NotFound, not_found(resource), message),
             Error::WorkspaceExists => status(Code::AlreadyExists, "WORKSPACE_EXISTS", message),
+            Error::MemberExists => status(Code::AlreadyExists, "MEMBER_EXISTS", message),
             Error::RequestIdReused => status(Code::AlreadyExists, "REQUEST_ID_REUSED", message),
             Error::Precondition(precondition) => failed(&precondition, &message),
             Error::Store(error) => error.into(),
@@ -161,6 +169,7 @@ const fn not_found(resource: Resource) -> &'static str {
         Resource::Key => "KEY_NOT_FOUND",
         Resource::Workspace => "WORKSPACE_NOT_FOUND",
         Resource::Catalog => "CATALOG_NOT_FOUND",
+        Resource::Member => "MEMBER_NOT_FOUND",
     }
 }
 

@@ -2,19 +2,43 @@
 
 use tonic::{Request, Response, Status};
 
-use super::caller::caller;
+use super::caller::{caller, caller_without_actor};
 use super::{convert, page_token};
-use crate::domain::{ControlPermission, WorkspaceId};
-use crate::manage::{Violation, Workspaces};
+use crate::domain::{Caller, ControlPermission, Email, MemberName, WorkspaceId};
+use crate::manage::{Actors, Members, Violation, Workspaces};
 use crate::proto::workspace_service_server::WorkspaceService;
 use crate::proto::{
-    CreateWorkspaceRequest, CreateWorkspaceResponse, DeleteWorkspaceRequest,
-    DeleteWorkspaceResponse, GetWorkspaceRequest, GetWorkspaceResponse, ListWorkspacesRequest,
-    ListWorkspacesResponse, UpdateWorkspaceRequest, UpdateWorkspaceResponse,
+    AddMemberRequest, AddMemberResponse, CreateWorkspaceRequest, CreateWorkspaceResponse,
+    DeleteWorkspaceRequest, DeleteWorkspaceResponse, GetWorkspaceRequest, GetWorkspaceResponse,
+    ListMembersRequest, ListMembersResponse, ListWorkspacesRequest, ListWorkspacesResponse,
+    RemoveMemberRequest, RemoveMemberResponse, UpdateWorkspaceRequest, UpdateWorkspaceResponse,
 };
 
 #[derive(Debug)]
-pub(super) struct WorkspaceServer(pub(super) Workspaces);
+pub(super) struct WorkspaceServer {
+    pub(super) workspaces: Workspaces,
+    pub(super) members: Members,
+    pub(super) actors: Actors,
+}
+
+impl WorkspaceServer {
+    /// Finds out who calls, and whether they hold this permission and may act on this workspace.
+    /// `None` is a workspace whose name did not parse.
+    async fn admit<T>(
+        &self,
+        request: &Request<T>,
+        permission: ControlPermission,
+        workspace: Option<&WorkspaceId>,
+    ) -> Result<Caller, Status> {
+        let caller = caller(request)?;
+        caller.require(permission)?;
+        if let Some(workspace) = workspace {
+            caller.require_scope(workspace)?;
+            self.actors.check(&caller, workspace).await?;
+        }
+        Ok(caller)
+    }
+}
 
 #[tonic::async_trait]
 impl WorkspaceService for WorkspaceServer {
@@ -22,7 +46,7 @@ impl WorkspaceService for WorkspaceServer {
         &self,
         request: Request<CreateWorkspaceRequest>,
     ) -> Result<Response<CreateWorkspaceResponse>, Status> {
-        let caller = caller(&request)?;
+        let caller = caller_without_actor(&request)?;
         caller.require(ControlPermission::WorkspacesWrite)?;
         let request = request.into_inner();
         let id = WorkspaceId::from_id(&request.workspace_id);
@@ -30,7 +54,7 @@ impl WorkspaceService for WorkspaceServer {
             caller.require_scope(id)?;
         }
         let draft = convert::create_workspace(request, id)?;
-        let created = self.0.create(&caller, draft).await?;
+        let created = self.workspaces.create(&caller, draft).await?;
         Ok(Response::new(convert::create_workspace_response(created)))
     }
 
@@ -38,12 +62,10 @@ impl WorkspaceService for WorkspaceServer {
         &self,
         request: Request<GetWorkspaceRequest>,
     ) -> Result<Response<GetWorkspaceResponse>, Status> {
-        let caller = caller(&request)?;
-        caller.require(ControlPermission::WorkspacesRead)?;
-        let GetWorkspaceRequest { name } = request.into_inner();
-        let id: WorkspaceId = name.parse().map_err(|error| Violation::new("name", error))?;
-        caller.require_scope(&id)?;
-        let workspace = self.0.get(&id).await?;
+        let id = request.get_ref().name.parse::<WorkspaceId>();
+        self.admit(&request, ControlPermission::WorkspacesRead, id.as_ref().ok()).await?;
+        let id = id.map_err(|error| Violation::new("name", error))?;
+        let workspace = self.workspaces.get(&id).await?;
         Ok(Response::new(GetWorkspaceResponse { workspace: Some(workspace.into()) }))
     }
 
@@ -51,13 +73,13 @@ impl WorkspaceService for WorkspaceServer {
         &self,
         request: Request<ListWorkspacesRequest>,
     ) -> Result<Response<ListWorkspacesResponse>, Status> {
-        let caller = caller(&request)?;
+        let caller = caller_without_actor(&request)?;
         caller.require(ControlPermission::WorkspacesRead)?;
         let ListWorkspacesRequest { page_size, page_token } = request.into_inner();
         let query = ListWorkspacesRequest::default();
         let page_size = convert::page_size(page_size)?;
         let after = page_token::decode::<WorkspaceId>(&query, &page_token)?;
-        let (workspaces, more) = self.0.list(&caller, after.as_ref(), page_size).await?;
+        let (workspaces, more) = self.workspaces.list(&caller, after.as_ref(), page_size).await?;
         let last = workspaces.last().filter(|_| more);
         let next_page_token =
             last.map(|last| page_token::encode(&query, &last.id)).unwrap_or_default();
@@ -71,16 +93,13 @@ impl WorkspaceService for WorkspaceServer {
         &self,
         request: Request<UpdateWorkspaceRequest>,
     ) -> Result<Response<UpdateWorkspaceResponse>, Status> {
-        let caller = caller(&request)?;
-        caller.require(ControlPermission::WorkspacesWrite)?;
-        let request = request.into_inner();
-        let name = request.workspace.as_ref().map(|workspace| workspace.name.as_str());
+        let workspace = request.get_ref().workspace.as_ref();
+        let name = workspace.map(|workspace| workspace.name.as_str());
         let id = name.unwrap_or_default().parse::<WorkspaceId>();
-        if let Ok(id) = &id {
-            caller.require_scope(id)?;
-        }
-        let (id, patch) = convert::update_workspace(request, id)?;
-        let workspace = self.0.update(&caller, id, patch).await?;
+        let caller =
+            self.admit(&request, ControlPermission::WorkspacesWrite, id.as_ref().ok()).await?;
+        let (id, patch) = convert::update_workspace(request.into_inner(), id)?;
+        let workspace = self.workspaces.update(&caller, id, patch).await?;
         Ok(Response::new(UpdateWorkspaceResponse { workspace: Some(workspace.into()) }))
     }
 
@@ -88,12 +107,57 @@ impl WorkspaceService for WorkspaceServer {
         &self,
         request: Request<DeleteWorkspaceRequest>,
     ) -> Result<Response<DeleteWorkspaceResponse>, Status> {
-        let caller = caller(&request)?;
-        caller.require(ControlPermission::WorkspacesWrite)?;
-        let DeleteWorkspaceRequest { name, force } = request.into_inner();
-        let id: WorkspaceId = name.parse().map_err(|error| Violation::new("name", error))?;
-        caller.require_scope(&id)?;
-        self.0.delete(&caller, id, force).await?;
+        let id = request.get_ref().name.parse::<WorkspaceId>();
+        let caller =
+            self.admit(&request, ControlPermission::WorkspacesWrite, id.as_ref().ok()).await?;
+        let id = id.map_err(|error| Violation::new("name", error))?;
+        let DeleteWorkspaceRequest { name: _, force } = request.into_inner();
+        self.workspaces.delete(&caller, id, force).await?;
         Ok(Response::new(DeleteWorkspaceResponse {}))
+    }
+
+    async fn add_member(
+        &self,
+        request: Request<AddMemberRequest>,
+    ) -> Result<Response<AddMemberResponse>, Status> {
+        let parent = request.get_ref().parent.parse::<WorkspaceId>();
+        let caller =
+            self.admit(&request, ControlPermission::MembersWrite, parent.as_ref().ok()).await?;
+        let (workspace, email, role) = convert::add_member(request.into_inner(), parent)?;
+        let member = self.members.add(&caller, workspace, email, role).await?;
+        Ok(Response::new(AddMemberResponse { member: Some(member.into()) }))
+    }
+
+    async fn list_members(
+        &self,
+        request: Request<ListMembersRequest>,
+    ) -> Result<Response<ListMembersResponse>, Status> {
+        let parent = request.get_ref().parent.parse::<WorkspaceId>();
+        self.admit(&request, ControlPermission::MembersRead, parent.as_ref().ok()).await?;
+        let workspace = parent.map_err(|error| Violation::new("parent", error))?;
+        let ListMembersRequest { parent, page_size, page_token } = request.into_inner();
+        let query = ListMembersRequest { parent, ..ListMembersRequest::default() };
+        let page_size = convert::page_size(page_size)?;
+        let after = page_token::decode::<Email>(&query, &page_token)?;
+        let (members, more) = self.members.list(&workspace, after.as_ref(), page_size).await?;
+        let last = members.last().filter(|_| more);
+        let next_page_token =
+            last.map(|last| page_token::encode(&query, &last.email)).unwrap_or_default();
+        Ok(Response::new(ListMembersResponse {
+            members: members.into_iter().map(Into::into).collect(),
+            next_page_token,
+        }))
+    }
+
+    async fn remove_member(
+        &self,
+        request: Request<RemoveMemberRequest>,
+    ) -> Result<Response<RemoveMemberResponse>, Status> {
+        let name = request.get_ref().name.parse::<MemberName>();
+        let workspace = name.as_ref().ok().map(|name| &name.workspace);
+        let caller = self.admit(&request, ControlPermission::MembersWrite, workspace).await?;
+        let name = name.map_err(|error| Violation::new("name", error))?;
+        self.members.remove(&caller, name).await?;
+        Ok(Response::new(RemoveMemberResponse {}))
     }
 }

@@ -65,7 +65,7 @@ impl Catalogs {
         let now = self.clock.now();
         let work = ApplyCatalog { id, catalog, revision: new_id(now)?, now };
         let applied = self.store.transact(work).await?;
-        tracing::info!(catalog = %applied.id, by = %caller.key().name, "catalogue applied");
+        tracing::info!(catalog = %applied.id, by = %caller, "catalogue applied");
         Ok(applied.into())
     }
 
@@ -104,7 +104,7 @@ impl Catalogs {
     pub async fn delete(&self, caller: &Caller, id: CatalogId) -> Result<(), Error> {
         refuse_reserved(&id)?;
         self.store.transact(DeleteCatalog { id: id.clone() }).await?;
-        tracing::info!(catalog = %id, by = %caller.key().name, "catalogue deleted");
+        tracing::info!(catalog = %id, by = %caller, "catalogue deleted");
         Ok(())
     }
 }

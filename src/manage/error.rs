@@ -3,12 +3,15 @@
 use std::fmt;
 
 use super::entropy::EntropyError;
-use crate::domain::{BeyondCeiling, KeyName, PermissionName};
+use crate::domain::{BeyondCeiling, KeyName, PermissionName, Refusal};
 use crate::store::{AsStoreError, StoreError};
 
 /// Why the control plane did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The caller may not do it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// A control key would be wider than the caller's own.
     #[error("a control key is never wider than the one that creates it: {0}")]
     BeyondCeiling(#[from] BeyondCeiling),
@@ -27,6 +30,9 @@ pub enum Error {
     /// There is such a workspace already.
     #[error("there is such a workspace already")]
     WorkspaceExists,
+    /// The workspace has a member of this address.
+    #[error("the workspace has a member of this e-mail address already")]
+    MemberExists,
     /// The `request_id` was used for something else.
     #[error(
         "this `request_id` was used for a different request in the last 24 hours: use a new one"
@@ -82,6 +88,8 @@ pub enum Resource {
     Workspace,
     /// A catalogue.
     Catalog,
+    /// A member.
+    Member,
 }
 
 impl fmt::Display for Resource {
@@ -90,6 +98,7 @@ impl fmt::Display for Resource {
             Self::Key => "key",
             Self::Workspace => "workspace",
             Self::Catalog => "catalogue",
+            Self::Member => "member",
         })
     }
 }

@@ -1,18 +1,23 @@
 //! The use cases of the control plane: what callers do to keys, workspaces and catalogues, and the
 //! rules that hold while they do.
 //!
-//! Whether the caller may do it at all was asked before, of its [`Caller`](crate::domain::Caller).
+//! Whether the caller may do it at all was asked before, of its [`Caller`](crate::domain::Caller) and,
+//! about the person that it acts for, of [`Actors`].
 
+mod actors;
 mod catalogs;
 mod entropy;
 mod error;
 mod keys;
+mod members;
 mod operator;
 mod workspaces;
 
+pub use actors::Actors;
 pub use catalogs::{Catalogs, ListedCatalog, NamedCatalog};
 pub use entropy::{EntropyError, new_secret};
 pub use error::{Error, Precondition, Resource, Violation};
 pub use keys::{CreatedKey, KeyDraft, KeyPage, Keys};
+pub use members::Members;
 pub use operator::{initialize, is_initialized, reset_operator_key};
 pub use workspaces::{CreatedWorkspace, PolicyPatch, WorkspaceDraft, WorkspacePatch, Workspaces};

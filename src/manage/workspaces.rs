@@ -9,8 +9,8 @@ use super::error::{Error, Precondition, Resource, Violation};
 use super::keys::{CreatedKey, KeyDraft, build_key, check_known};
 use crate::clock::Clock;
 use crate::domain::{
-    AllowedIps, Caller, CatalogId, DisplayName, ENTROPY_BYTES, Grant, KeyPrefix, Policy, Timestamp,
-    Workspace, WorkspaceId, WorkspaceScope,
+    AllowedIps, Caller, CatalogId, DisplayName, ENTROPY_BYTES, Grant, KeyPrefix, Policy, Role,
+    Timestamp, Workspace, WorkspaceId, WorkspaceScope,
 };
 use crate::store::{Store, Transaction, UnitOfWork};
 
@@ -61,6 +61,8 @@ pub struct PolicyPatch {
     pub max_keys: Option<Option<u32>>,
     /// See [`Policy::keep_last_key`].
     pub keep_last_key: Option<bool>,
+    /// See [`Policy::key_manager_roles`].
+    pub key_manager_roles: Option<Vec<Role>>,
     /// See [`Policy::provision_first_key`].
     pub provision_first_key: Option<bool>,
     /// See [`Policy::default_permissions`].
@@ -77,11 +79,18 @@ impl PolicyPatch {
     }
 
     fn apply(&self, policy: Policy) -> Policy {
-        let Self { max_keys, keep_last_key, provision_first_key, default_permissions, key_prefix } =
-            self.clone();
+        let Self {
+            max_keys,
+            keep_last_key,
+            key_manager_roles,
+            provision_first_key,
+            default_permissions,
+            key_prefix,
+        } = self.clone();
         Policy {
             max_keys: max_keys.unwrap_or(policy.max_keys),
             keep_last_key: keep_last_key.unwrap_or(policy.keep_last_key),
+            key_manager_roles: key_manager_roles.unwrap_or(policy.key_manager_roles),
             provision_first_key: provision_first_key.unwrap_or(policy.provision_first_key),
             default_permissions: default_permissions.unwrap_or(policy.default_permissions),
             key_prefix: key_prefix.unwrap_or(policy.key_prefix),
@@ -107,11 +116,11 @@ impl Workspaces {
     ) -> Result<CreatedWorkspace, Error> {
         refuse_reserved(&draft.id)?;
         let now = self.clock.now();
-        let created_by = caller.key().display_name.as_str().to_owned();
+        let created_by = caller.created_by();
         let work =
             CreateWorkspace { draft, created_by, key_id: new_id(now)?, entropy: random()?, now };
         let created = self.store.transact(work).await?;
-        tracing::info!(workspace = %created.workspace.id, by = %caller.key().name, "workspace created");
+        tracing::info!(workspace = %created.workspace.id, by = %caller, "workspace created");
         Ok(created)
     }
 
@@ -154,7 +163,7 @@ impl Workspaces {
         refuse_reserved(&id)?;
         let work = UpdateWorkspace { id, patch, now: self.clock.now() };
         let workspace = self.store.transact(work).await?;
-        tracing::info!(workspace = %workspace.id, by = %caller.key().name, "workspace updated");
+        tracing::info!(workspace = %workspace.id, by = %caller, "workspace updated");
         Ok(workspace)
     }
 
@@ -165,12 +174,12 @@ impl Workspaces {
     pub async fn delete(&self, caller: &Caller, id: WorkspaceId, force: bool) -> Result<(), Error> {
         refuse_reserved(&id)?;
         self.store.transact(DeleteWorkspace { id: id.clone(), force }).await?;
-        tracing::info!(workspace = %id, force, by = %caller.key().name, "workspace deleted");
+        tracing::info!(workspace = %id, force, by = %caller, "workspace deleted");
         Ok(())
     }
 }
 
-fn refuse_reserved(id: &WorkspaceId) -> Result<(), Error> {
+pub(super) fn refuse_reserved(id: &WorkspaceId) -> Result<(), Error> {
     if id.is_reserved() { Err(Error::Reserved(Resource::Workspace)) } else { Ok(()) }
 }
 
@@ -283,6 +292,7 @@ impl UnitOfWork for DeleteWorkspace {
         }
         tx.keys().delete_all(&self.id).await?;
         tx.key_requests().forget_all(&self.id).await?;
+        tx.members().delete_all(&self.id).await?;
         tx.workspaces().delete(&self.id).await?;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use sea_orm::prelude::*;
 use sea_orm::{ActiveModelBehavior, DatabaseConnection, IntoActiveModel, TransactionTrait};
 
-use super::entity::{api_key, catalog, key_request, metadata, workspace};
+use super::entity::{api_key, catalog, key_request, member, metadata, workspace};
 use super::{OpenError, Store, StoreError};
 
 /// How many rows are read, written or compared at once.
@@ -134,6 +134,7 @@ impl Store {
                 |row: &api_key::Model| row.id
             ),
         };
+        copy_table!(from, &to, member, "members", member::Column::Id, |row: &member::Model| row.id);
         copy_table!(
             from,
             &to,

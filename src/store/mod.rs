@@ -12,6 +12,7 @@ mod entity;
 mod error;
 mod keys;
 mod lock;
+mod members;
 mod metadata;
 mod migration;
 mod requests;
@@ -28,6 +29,7 @@ pub use catalogs::{Catalogs, StoredCatalog};
 pub use copy::{Copied, CopyError};
 pub use error::{OpenError, StoreError};
 pub use keys::{Cursor, Keys, StoredKey};
+pub use members::Members;
 pub use metadata::Metadata;
 pub use requests::{KeyRequest, KeyRequests};
 pub use transaction::{AsStoreError, Transaction, UnitOfWork};
@@ -69,6 +71,12 @@ macro_rules! tables {
             #[must_use]
             pub fn catalogs(&self) -> Catalogs<'_, $connection> {
                 Catalogs(&self.$field)
+            }
+
+            /// The members.
+            #[must_use]
+            pub fn members(&self) -> Members<'_, $connection> {
+                Members(&self.$field)
             }
 
             /// What is known of the database itself.

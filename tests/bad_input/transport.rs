@@ -66,16 +66,6 @@ async fn a_caller_that_is_not_known() {
     }
 }
 
-/// Members are not built yet, and a named actor must never go unchecked.
-#[tokio::test]
-async fn an_actor() {
-    let server = TestServer::with_acme().await;
-    let mut request = Request::new(AuthorizeRequest::default());
-    request.metadata_mut().insert("claviger-actor", "jane@acme.com".parse().unwrap());
-    let answer = server.operator().authorization.authorize(request).await;
-    assert_refused("an actor", answer, &super::not_built());
-}
-
 #[tokio::test]
 async fn a_method_that_is_not_there() {
     let server = TestServer::with_acme().await;

@@ -50,7 +50,21 @@ fn bad_policies() -> Vec<(&'static str, Policy, super::Refusal)> {
             Policy { secret_visibility: SecretVisibility::Revealable.into(), ..policy() },
             not_built(),
         ),
-        ("roles", Policy { key_manager_roles: vec![Role::Owner.into()], ..policy() }, not_built()),
+        (
+            "no role",
+            Policy { key_manager_roles: vec![0], ..policy() },
+            invalid(&["workspace.policy.key_manager_roles[0]"]),
+        ),
+        (
+            "an unknown role",
+            Policy { key_manager_roles: vec![Role::Owner.into(), 9], ..policy() },
+            invalid(&["workspace.policy.key_manager_roles[1]"]),
+        ),
+        (
+            "too many roles",
+            Policy { key_manager_roles: vec![Role::Owner.into(); 17], ..policy() },
+            invalid(&["workspace.policy.key_manager_roles"]),
+        ),
         ("a rate limit", Policy { requests_per_hour: 1, ..policy() }, not_built()),
     ]
 }

@@ -1,6 +1,6 @@
 //! Workspaces.
 
-use claviger::domain::{Grant, KeyPrefix, MAX_GRANTS, Policy, Timestamp, Workspace};
+use claviger::domain::{Grant, KeyPrefix, MAX_GRANTS, Policy, Role, Timestamp, Workspace};
 use claviger::domain::{WorkspaceId, WorkspaceScope};
 use claviger::store::KeyRequest;
 use uuid::Uuid;
@@ -25,6 +25,7 @@ fn all_kinds_of_policies() -> Vec<Policy> {
         Policy {
             max_keys: Some(0),
             keep_last_key: true,
+            key_manager_roles: vec![Role::Admin, Role::Developer],
             provision_first_key: true,
             default_permissions: grants(&["*", "users.*", "users.track"]),
             key_prefix: "braze2".parse().unwrap(),

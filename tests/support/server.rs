@@ -11,8 +11,9 @@ use claviger::proto::catalog_service_client::CatalogServiceClient;
 use claviger::proto::key_service_client::KeyServiceClient;
 use claviger::proto::workspace_service_client::WorkspaceServiceClient;
 use claviger::proto::{
-    ApplyCatalogRequest, AuthorizeRequest, AuthorizeResponse, CreateKeyRequest, CreateKeyResponse,
-    CreateWorkspaceRequest, CreateWorkspaceResponse, Key, Policy, Workspace,
+    AddMemberRequest, ApplyCatalogRequest, AuthorizeRequest, AuthorizeResponse, CreateKeyRequest,
+    CreateKeyResponse, CreateWorkspaceRequest, CreateWorkspaceResponse, Key, Member, Policy, Role,
+    UpdateWorkspaceRequest, Workspace,
 };
 use claviger::server::Server;
 use claviger::store::DatabaseUrl;
@@ -29,20 +30,26 @@ use super::builders::small_catalog;
 use super::clock::FakeClock;
 use super::database::{Engine, TestDatabase};
 
-/// Presents a control key with every call.
+/// Presents a control key with every call, and names the person that it is made for.
 #[derive(Clone)]
-pub struct ControlKey(Option<MetadataValue<Ascii>>);
+pub struct Credentials {
+    control_key: Option<MetadataValue<Ascii>>,
+    actors: Vec<MetadataValue<Ascii>>,
+}
 
-impl Interceptor for ControlKey {
+impl Interceptor for Credentials {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(value) = &self.0 {
+        if let Some(value) = &self.control_key {
             request.metadata_mut().insert("authorization", value.clone());
+        }
+        for actor in &self.actors {
+            request.metadata_mut().append("claviger-actor", actor.clone());
         }
         Ok(request)
     }
 }
 
-type Authenticated = InterceptedService<Channel, ControlKey>;
+type Authenticated = InterceptedService<Channel, Credentials>;
 
 /// The services as one caller sees them.
 #[derive(Clone)]
@@ -56,8 +63,16 @@ pub struct Client {
 impl Client {
     /// A caller with this control key; `None`: with none at all.
     pub fn new(channel: &Channel, control_key: Option<&str>) -> Self {
-        let key = control_key.map(|key| format!("Bearer {key}").parse().unwrap());
-        let service = || InterceptedService::new(channel.clone(), ControlKey(key.clone()));
+        Self::acting_for(channel, control_key, &[])
+    }
+
+    /// A caller with this control key that names these people; there should be one.
+    pub fn acting_for(channel: &Channel, control_key: Option<&str>, actors: &[&str]) -> Self {
+        let credentials = Credentials {
+            control_key: control_key.map(|key| format!("Bearer {key}").parse().unwrap()),
+            actors: actors.iter().map(|actor| actor.parse().unwrap()).collect(),
+        };
+        let service = || InterceptedService::new(channel.clone(), credentials.clone());
         Self {
             keys: KeyServiceClient::new(service()),
             authorization: AuthorizationServiceClient::new(service()),
@@ -91,6 +106,28 @@ impl Client {
         let workspace_id = id.to_owned();
         let request = CreateWorkspaceRequest { workspace_id, workspace: Some(workspace) };
         Ok(self.workspaces.clone().create_workspace(request).await?.into_inner())
+    }
+
+    pub async fn add_member(
+        &self,
+        workspace: &str,
+        email: &str,
+        role: Role,
+    ) -> Result<Member, Status> {
+        let member = Member { email: email.to_owned(), role: role.into(), ..Member::default() };
+        let request = AddMemberRequest { parent: workspace.to_owned(), member: Some(member) };
+        let added = self.workspaces.clone().add_member(request).await?;
+        Ok(added.into_inner().member.unwrap())
+    }
+
+    /// Writes the policy anew, whole.
+    pub async fn set_policy(&self, workspace: &str, policy: Policy) -> Result<Workspace, Status> {
+        let workspace =
+            Workspace { name: workspace.to_owned(), policy: Some(policy), ..Workspace::default() };
+        let update_mask = Some(prost_types::FieldMask { paths: vec!["policy".to_owned()] });
+        let request = UpdateWorkspaceRequest { workspace: Some(workspace), update_mask };
+        let updated = self.workspaces.clone().update_workspace(request).await?;
+        Ok(updated.into_inner().workspace.unwrap())
     }
 }
 
@@ -177,9 +214,18 @@ impl TestServer {
 
     /// A caller with a new control key that holds these permissions.
     pub async fn caller_with(&self, permissions: &[&str]) -> Client {
+        self.caller(&self.control_key(permissions).await)
+    }
+
+    /// A new control key that holds these permissions.
+    pub async fn control_key(&self, permissions: &[&str]) -> String {
         let key = super::builders::a_key("caller").permissions(permissions).build();
-        let created = self.operator().create_key("workspaces/claviger", key).await.unwrap();
-        self.caller(&created.secret)
+        self.operator().create_key("workspaces/claviger", key).await.unwrap().secret
+    }
+
+    /// A caller with this control key that acts for this person.
+    pub fn dashboard(&self, control_key: &str, actor: &str) -> Client {
+        Client::acting_for(&self.channel, Some(control_key), &[actor])
     }
 
     /// Where the server's database is.

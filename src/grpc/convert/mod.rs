@@ -4,6 +4,7 @@
 mod authorize;
 mod catalog;
 mod key;
+mod member;
 mod violations;
 mod workspace;
 
@@ -15,6 +16,7 @@ use prost_types::Timestamp as ProtoTimestamp;
 pub(super) use authorize::question;
 pub(super) use catalog::{apply_catalog, listed_catalog};
 pub(super) use key::{CreateKey, ListKeys, create_key, create_key_response, list_keys};
+pub(super) use member::add_member;
 pub(super) use workspace::{create_workspace, create_workspace_response, update_workspace};
 
 use crate::domain::Timestamp;

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::member::parse_role;
 use super::to_proto_time;
 use super::violations::Violations;
 use crate::domain::{self, Grant, InvalidName, KeyPrefix, MAX_GRANTS, WorkspaceId};
@@ -78,15 +79,13 @@ fn policy_patch(policy: proto::Policy, violations: &mut Violations) -> Result<Po
     if visibility == SecretVisibility::Revealable {
         return Err(Error::NotBuilt("workspace.policy.secret_visibility"));
     }
-    if !key_manager_roles.is_empty() {
-        return Err(Error::NotBuilt("workspace.policy.key_manager_roles"));
-    }
     if requests_per_hour != 0 {
         return Err(Error::NotBuilt("workspace.policy.requests_per_hour"));
     }
     if SecretVisibility::try_from(secret_visibility).is_err() {
         violations.add(format!("{FIELD}.secret_visibility"), "must be one of the known values");
     }
+    let key_manager_roles = parse_roles(&key_manager_roles, violations);
     let max_keys = u32::try_from(max_keys).ok().filter(|max_keys| *max_keys <= MAX_MAX_KEYS);
     let max_keys = max_keys.ok_or("must lie between 0 and 1,000,000,000");
     let max_keys = violations.note(format!("{FIELD}.max_keys"), max_keys).unwrap_or(0);
@@ -102,10 +101,28 @@ fn policy_patch(policy: proto::Policy, violations: &mut Violations) -> Result<Po
     Ok(PolicyPatch {
         max_keys: Some((max_keys > 0).then_some(max_keys)),
         keep_last_key: Some(keep_last_key),
+        key_manager_roles: Some(key_manager_roles),
         provision_first_key: Some(provision_first_key),
         default_permissions: Some(default_permissions),
         key_prefix: Some(key_prefix),
     })
+}
+
+/// The most roles that are looked at: each of them, and room for some that are named twice.
+const MAX_ROLES: usize = 16;
+
+fn parse_roles(roles: &[i32], violations: &mut Violations) -> Vec<domain::Role> {
+    let field = "workspace.policy.key_manager_roles";
+    if roles.len() > MAX_ROLES {
+        violations.add(field, format_args!("must not have more than {MAX_ROLES} items"));
+        return Vec::new();
+    }
+    let mut parsed = Vec::with_capacity(roles.len());
+    for (index, role) in roles.iter().enumerate() {
+        let role = violations.note(format!("{field}[{index}]"), parse_role(*role));
+        parsed.extend(role.filter(|role| !parsed.contains(role)));
+    }
+    parsed
 }
 
 /// Every field of a workspace that a caller may name to change.
@@ -248,6 +265,7 @@ fn masked_policy(
     Ok(PolicyPatch {
         max_keys: patch.max_keys.filter(|_| mask.has("policy.max_keys")),
         keep_last_key: patch.keep_last_key.filter(|_| mask.has("policy.keep_last_key")),
+        key_manager_roles: patch.key_manager_roles.filter(|_| mask.has("policy.key_manager_roles")),
         provision_first_key: patch
             .provision_first_key
             .filter(|_| mask.has("policy.provision_first_key")),
@@ -280,6 +298,7 @@ impl From<domain::Policy> for proto::Policy {
         let domain::Policy {
             max_keys,
             keep_last_key,
+            key_manager_roles,
             provision_first_key,
             default_permissions,
             key_prefix,
@@ -288,7 +307,10 @@ impl From<domain::Policy> for proto::Policy {
             max_keys: max_keys.and_then(|max_keys| i32::try_from(max_keys).ok()).unwrap_or(0),
             keep_last_key,
             secret_visibility: SecretVisibility::ShownOnce.into(),
-            key_manager_roles: Vec::new(),
+            key_manager_roles: key_manager_roles
+                .into_iter()
+                .map(|role| proto::Role::from(role).into())
+                .collect(),
             provision_first_key,
             default_permissions: default_permissions.into_iter().map(String::from).collect(),
             requests_per_hour: 0,

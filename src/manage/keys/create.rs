@@ -125,7 +125,7 @@ impl UnitOfWork for CreateKey {
         }
         let grants = self.grants(tx, &workspace).await?;
         let draft = KeyDraft { permissions: grants, ..self.draft.clone() };
-        let created_by = self.caller.key().display_name.as_str().to_owned();
+        let created_by = self.caller.created_by();
         let (key, secret) =
             build_key(&workspace, draft, Some(created_by), self.id, self.entropy, self.now);
         if workspace.id.is_reserved() {

@@ -45,7 +45,7 @@ impl Keys {
     ) -> Result<CreatedKey, Error> {
         let work = create::CreateKey::new(caller, workspace, draft, request_id, self.clock.now())?;
         let created = self.store.transact(work).await?;
-        tracing::info!(key = %created.key.name, by = %caller.key().name, "key created");
+        tracing::info!(key = %created.key.name, by = %caller, "key created");
         Ok(created)
     }
 
@@ -78,7 +78,7 @@ impl Keys {
     pub async fn delete(&self, caller: &Caller, name: KeyName) -> Result<(), Error> {
         let work = delete::DeleteKey { name: name.clone(), now: self.clock.now() };
         self.store.transact(work).await?;
-        tracing::info!(key = %name, by = %caller.key().name, "key deleted");
+        tracing::info!(key = %name, by = %caller, "key deleted");
         Ok(())
     }
 }

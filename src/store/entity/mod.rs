@@ -8,6 +8,7 @@
 pub(super) mod api_key;
 pub(super) mod catalog;
 pub(super) mod key_request;
+pub(super) mod member;
 pub(super) mod metadata;
 pub(super) mod workspace;
 
@@ -29,6 +30,24 @@ pub(super) fn write_json<T: Serialize>(
     value: &T,
 ) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|_| StoreError::Corrupt(column))
+}
+
+/// A value that is one word, as in `admin`.
+pub(super) fn read_word<T: DeserializeOwned>(
+    column: &'static str,
+    word: &str,
+) -> Result<T, StoreError> {
+    serde_json::from_value(word.into()).map_err(|_| StoreError::Corrupt(column))
+}
+
+pub(super) fn write_word<T: Serialize>(
+    column: &'static str,
+    value: &T,
+) -> Result<String, StoreError> {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => Ok(word),
+        _ => Err(StoreError::Corrupt(column)),
+    }
 }
 
 pub(super) fn read_time(column: &'static str, micros: i64) -> Result<Timestamp, StoreError> {

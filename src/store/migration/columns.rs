@@ -53,6 +53,27 @@ impl Columns {
         column
     }
 
+    /// Makes room for so many characters in a text column that may be null.
+    pub(super) async fn widen(
+        self,
+        manager: &SchemaManager<'_>,
+        table: impl IntoTableRef,
+        name: impl IntoIden,
+        characters: u32,
+    ) -> Result<(), DbErr> {
+        // SQLite keeps to no length, and cannot change one.
+        if matches!(self, Self::Sqlite) {
+            return Ok(());
+        }
+        let mut column = ColumnDef::new(name);
+        column.string_len(characters);
+        // A column that is changed takes the table's default on PostgreSQL, which has none of its
+        // own, and keeps the table's collation on the others.
+        self.exact(&mut column);
+        let alter = Table::alter().table(table).modify_column(column).to_owned();
+        manager.alter_table(alter).await
+    }
+
     /// Text of any length.
     pub(super) fn long_text(self, name: impl IntoIden) -> ColumnDef {
         let mut column = ColumnDef::new(name);

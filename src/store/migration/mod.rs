@@ -2,6 +2,7 @@
 
 mod columns;
 mod m20261121_create_tables;
+mod m20261122_create_members;
 
 use std::time::Duration;
 
@@ -17,7 +18,10 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261121_create_tables::Migration)]
+        vec![
+            Box::new(m20261121_create_tables::Migration),
+            Box::new(m20261122_create_members::Migration),
+        ]
     }
 }
 

@@ -1,0 +1,91 @@
+//! Members.
+
+use sea_orm::prelude::*;
+use sea_orm::{
+    Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryOrder, QuerySelect,
+};
+
+use super::entity::member;
+use super::{Bounded, StoreError};
+use crate::domain::{Email, Member, MemberName, WorkspaceId};
+
+/// The members.
+#[derive(Debug)]
+pub struct Members<'c, C>(pub(super) &'c C);
+
+impl<C: ConnectionTrait> Members<'_, C> {
+    /// The member of a workspace who has this address.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn find_by_email(
+        &self,
+        workspace: &WorkspaceId,
+        email: &Email,
+    ) -> Result<Option<Member>, StoreError> {
+        let row = member::Entity::find()
+            .filter(member::Column::WorkspaceId.eq(workspace.as_str()))
+            .filter(member::Column::Email.eq(email.as_str()))
+            .one(self.0)
+            .await?;
+        row.map(Member::try_from).transpose()
+    }
+
+    /// At most `limit` members of a workspace behind this address, in the order of their addresses.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn list(
+        &self,
+        workspace: &WorkspaceId,
+        after: Option<&Email>,
+        limit: u64,
+    ) -> Result<Vec<Member>, StoreError> {
+        let behind = after.map(|after| member::Column::Email.gt(after.as_str()));
+        let rows = member::Entity::find()
+            .filter(member::Column::WorkspaceId.eq(workspace.as_str()))
+            .filter(Condition::all().add_option(behind))
+            .order_by_asc(member::Column::Email)
+            .limit(limit)
+            .all(self.0)
+            .await?;
+        rows.into_iter().map(Member::try_from).collect()
+    }
+}
+
+impl Members<'_, Bounded<DatabaseTransaction>> {
+    /// Adds a member.
+    ///
+    /// # Errors
+    /// If the database cannot be written, or the workspace has a member of this address.
+    pub async fn insert(&self, member: &Member) -> Result<(), StoreError> {
+        let row = member::ActiveModel::try_from(member)?;
+        member::Entity::insert(row).exec_without_returning(self.0).await?;
+        Ok(())
+    }
+
+    /// Removes a member, and says whether they were there.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub async fn delete(&self, name: &MemberName) -> Result<bool, StoreError> {
+        let deleted = member::Entity::delete_many()
+            .filter(member::Column::Id.eq(name.id))
+            .filter(member::Column::WorkspaceId.eq(name.workspace.as_str()))
+            .exec(self.0)
+            .await?;
+        Ok(deleted.rows_affected > 0)
+    }
+
+    /// Removes all members of a workspace.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub async fn delete_all(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
+        member::Entity::delete_many()
+            .filter(member::Column::WorkspaceId.eq(workspace.as_str()))
+            .exec(self.0)
+            .await?;
+        Ok(())
+    }
+}
