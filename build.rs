@@ -13,11 +13,13 @@ const SERVICES: [&str; 4] = [
     "claviger/v1/workspace_service.proto",
 ];
 /// Messages that carry a secret get no derived `Debug`: `src/proto.rs` has one that prints none.
-const SECRET_BEARING: [&str; 4] = [
+const SECRET_BEARING: [&str; 6] = [
     ".claviger.v1.AuthorizeRequest",
+    ".claviger.v1.CloneKeyResponse",
     ".claviger.v1.CreateKeyResponse",
     ".claviger.v1.CreateWorkspaceResponse",
     ".claviger.v1.FirstKey",
+    ".claviger.v1.RevealKeyResponse",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,12 +1,18 @@
 //! Configuration: flags, environment and a file, each setting under one name.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
+use crate::domain::{EncryptionKey, InstanceId, Instances, Vault, parse_endpoints};
 use crate::grpc::Limits;
 use crate::store::{DatabaseUrl, InvalidDatabaseUrl};
 
@@ -50,6 +56,33 @@ pub struct Settings {
     #[arg(long, env = "CLAVIGER_OPERATOR_KEY_FILE", value_name = "FILE")]
     pub operator_key_file: Option<PathBuf>,
 
+    /// The instance that questions are about which name none [default: any]
+    #[arg(long, env = "CLAVIGER_INSTANCE", value_name = "INSTANCE")]
+    pub instance: Option<String>,
+
+    /// Where each instance is reached, for answers to keys that came to the wrong one
+    #[arg(long, env = "CLAVIGER_INSTANCE_ENDPOINTS", value_name = "INSTANCE=ENDPOINT,...")]
+    pub instance_endpoints: Option<String>,
+
+    /// The key that revealable secrets are encrypted with, 32 bytes in Base64; set it in the
+    /// environment, because arguments can be read by everybody on the machine
+    #[arg(
+        long,
+        env = "CLAVIGER_SECRET_ENCRYPTION_KEY",
+        value_name = "KEY",
+        hide_env_values = true
+    )]
+    pub secret_encryption_key: Option<SecretText>,
+
+    /// The key that they were encrypted with before
+    #[arg(
+        long,
+        env = "CLAVIGER_SECRET_ENCRYPTION_KEY_PREVIOUS",
+        value_name = "KEY",
+        hide_env_values = true
+    )]
+    pub secret_encryption_key_previous: Option<SecretText>,
+
     /// What to log: a level, or directives of tracing-subscriber's `EnvFilter` [default: info]
     #[arg(long, env = "CLAVIGER_LOG", value_name = "FILTER")]
     pub log: Option<String>,
@@ -69,6 +102,25 @@ pub struct Settings {
     /// How long calls under way may take to end at shutdown, 0 to 3600 [default: 10]
     #[arg(long, env = "CLAVIGER_DRAIN_TIMEOUT_SECONDS", value_name = "SECONDS")]
     pub drain_timeout_seconds: Option<u64>,
+}
+
+/// A setting that is never printed.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct SecretText(Zeroizing<String>);
+
+impl FromStr for SecretText {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(Zeroizing::new(text.to_owned())))
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
 }
 
 /// The form of log lines.
@@ -103,6 +155,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where the operator key is read from or written to, if that was said.
     pub operator_key_file: Option<PathBuf>,
+    /// The instances that there are.
+    pub instances: Instances,
+    /// What seals the secrets that can be revealed.
+    pub vault: Arc<Vault>,
     /// What to log.
     pub log: String,
     /// How to log, if that was said.
@@ -167,6 +223,12 @@ impl Settings {
             data_dir: self.data_dir.or(other.data_dir),
             database_url: self.database_url.or(other.database_url),
             operator_key_file: self.operator_key_file.or(other.operator_key_file),
+            instance: self.instance.or(other.instance),
+            instance_endpoints: self.instance_endpoints.or(other.instance_endpoints),
+            secret_encryption_key: self.secret_encryption_key.or(other.secret_encryption_key),
+            secret_encryption_key_previous: self
+                .secret_encryption_key_previous
+                .or(other.secret_encryption_key_previous),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
             request_timeout_seconds: self.request_timeout_seconds.or(other.request_timeout_seconds),
@@ -230,12 +292,45 @@ impl Settings {
             database,
             data_dir,
             operator_key_file: self.operator_key_file,
+            vault: Arc::new(vault(
+                self.secret_encryption_key,
+                self.secret_encryption_key_previous,
+            )?),
+            instances: instances(self.instance.as_deref(), self.instance_endpoints.as_deref())?,
             log: self.log.unwrap_or_else(|| "info".to_owned()),
             log_format: self.log_format,
             limits,
             drain_timeout,
         })
     }
+}
+
+fn instances(own: Option<&str>, endpoints: Option<&str>) -> Result<Instances, ConfigError> {
+    let own = own.map(str::parse::<InstanceId>).transpose();
+    let own = own.map_err(|error| invalid("instance", error.to_string()))?;
+    let endpoints = endpoints.map(parse_endpoints).transpose();
+    let endpoints = endpoints.map_err(|error| invalid("instance-endpoints", error))?;
+    let instances = Instances { own, endpoints: endpoints.unwrap_or_default() };
+    match &instances.own {
+        Some(own) if !instances.know(own) => {
+            Err(invalid("instance", format!("`{own}` is not one of --instance-endpoints")))
+        }
+        _ => Ok(instances),
+    }
+}
+
+fn vault(current: Option<SecretText>, previous: Option<SecretText>) -> Result<Vault, ConfigError> {
+    let parse = |setting, text: Option<SecretText>| {
+        let key = text.map(|SecretText(text)| text.parse::<EncryptionKey>()).transpose();
+        key.map_err(|error| invalid(setting, error.to_string()))
+    };
+    let current = parse("secret-encryption-key", current)?;
+    let previous = parse("secret-encryption-key-previous", previous)?;
+    if current.is_none() && previous.is_some() {
+        let problem = "is needed with --secret-encryption-key-previous";
+        return Err(invalid("secret-encryption-key", problem));
+    }
+    Ok(Vault::new(current, previous))
 }
 
 fn seconds(setting: &'static str, value: u64, min: u64) -> Result<Duration, ConfigError> {
@@ -304,6 +399,32 @@ mod tests {
             (
                 Settings { max_concurrent_requests: Some(0), ..settings() },
                 "--max-concurrent-requests must lie",
+            ),
+            (Settings { instance: Some("a=b".into()), ..settings() }, "--instance must be"),
+            (
+                Settings {
+                    instance: Some("eu-01".into()),
+                    instance_endpoints: Some("us-01=https://a".into()),
+                    ..settings()
+                },
+                "--instance `eu-01` is not one of --instance-endpoints",
+            ),
+            (
+                Settings { instance_endpoints: Some("us-01".into()), ..settings() },
+                "--instance-endpoints must be",
+            ),
+            (
+                Settings { secret_encryption_key: Some("hunter2".parse().unwrap()), ..settings() },
+                "--secret-encryption-key must be 32 bytes",
+            ),
+            (
+                Settings {
+                    secret_encryption_key_previous: Some(
+                        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".parse().unwrap(),
+                    ),
+                    ..settings()
+                },
+                "--secret-encryption-key is needed",
             ),
             (Settings { config: Some("/nowhere".into()), ..settings() }, "--config: cannot read"),
         ] {

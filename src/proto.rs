@@ -20,7 +20,14 @@ macro_rules! redact {
     };
 }
 
-redact!(AuthorizeRequest, CreateKeyResponse, CreateWorkspaceResponse, FirstKey);
+redact!(
+    AuthorizeRequest,
+    CloneKeyResponse,
+    CreateKeyResponse,
+    CreateWorkspaceResponse,
+    FirstKey,
+    RevealKeyResponse
+);
 
 impl fmt::Debug for authorize_request::Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -18,6 +18,7 @@ use tonic::transport::{Identity, ServerTlsConfig};
 use crate::authorize::Engine;
 use crate::clock::Clock;
 use crate::config::{Config, TlsFiles};
+use crate::domain::Vault;
 use crate::grpc::{self, GuardLayer, HealthService, Readiness};
 use crate::manage;
 use crate::operator_key::{Handover, Obtained, OperatorKeyError};
@@ -53,7 +54,7 @@ pub enum StartError {
     /// The operator key cannot be read or written.
     #[error(transparent)]
     OperatorKey(#[from] OperatorKeyError),
-    /// The first start could not be completed.
+    /// The first start could not be completed, or the encryption keys are not the ones.
     #[error(transparent)]
     Initialize(#[from] manage::Error),
     /// The address cannot be listened on.
@@ -113,12 +114,20 @@ impl Server {
             .map_err(|source| StartError::Listen { address: config.listen, source })?;
         let engine = Arc::new(Engine::new(Arc::clone(&store), Arc::clone(&clock)));
         let (readiness, watched) = watch::channel(Readiness::Ready);
-        let routes = grpc::routes(&store, &engine, &clock, HealthService::new(watched))?;
+        let routes = grpc::routes(
+            &store,
+            &engine,
+            &clock,
+            config.instances.clone(),
+            &config.vault,
+            HealthService::new(watched),
+        )?;
         let guard = GuardLayer::new(Arc::clone(&engine), config.limits);
         let drain_timeout = config.drain_timeout;
 
         let mut preparation = Preparation {
             store: Arc::clone(&store),
+            vault: Arc::clone(&config.vault),
             handover: handover.clone(),
             clock,
             address,
@@ -204,6 +213,7 @@ impl Server {
 #[derive(Debug)]
 struct Preparation {
     store: Arc<Store>,
+    vault: Arc<Vault>,
     handover: Handover,
     clock: Arc<dyn Clock>,
     address: SocketAddr,
@@ -219,6 +229,7 @@ impl Preparation {
             return Ok(());
         }
         self.store.migrate().await?;
+        manage::check_vault(&self.store, &self.vault).await?;
         let initialized = manage::is_initialized(&self.store).await;
         if !initialized.map_err(manage::Error::from)? {
             self.first_start().await?;

@@ -6,11 +6,12 @@ use std::cell::Cell;
 
 use claviger::domain::{ControlPermission, Grant};
 use claviger::proto::{
-    AddMemberRequest, ApplyCatalogRequest, CreateKeyRequest, CreateWorkspaceRequest,
-    DeleteCatalogRequest, DeleteKeyRequest, DeleteWorkspaceRequest, GetCatalogRequest,
-    GetKeyRequest, GetWorkspaceRequest, Key, ListCatalogsRequest, ListKeysRequest,
-    ListMembersRequest, ListWorkspacesRequest, Policy, Reason, RemoveMemberRequest,
-    UpdateWorkspaceRequest, Workspace,
+    AddMemberRequest, ApplyCatalogRequest, ApplyNetworkSetRequest, CreateIdentifierRequest,
+    CreateKeyRequest, CreateWorkspaceRequest, DeleteCatalogRequest, DeleteIdentifierRequest,
+    DeleteKeyRequest, DeleteNetworkSetRequest, DeleteWorkspaceRequest, GetCatalogRequest,
+    GetKeyRequest, GetNetworkSetRequest, GetWorkspaceRequest, Key, ListCatalogsRequest,
+    ListIdentifiersRequest, ListKeysRequest, ListMembersRequest, ListNetworkSetsRequest,
+    ListWorkspacesRequest, Policy, Reason, RemoveMemberRequest, UpdateWorkspaceRequest, Workspace,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -26,12 +27,16 @@ const CONTROL_KEY: &str = "workspaces/claviger/keys/0198a1b2-0000-7000-8000-0000
 
 /// Every RPC that is guarded, and the permission that it needs. The same request is made whoever
 /// calls: what it comes to, beyond the guard, is of no interest here.
-const GUARDED: [(&str, ControlPermission); 20] = [
+const GUARDED: [(&str, ControlPermission); 32] = [
     ("Authorize", ControlPermission::Authorize),
     ("CreateKey", ControlPermission::KeysWrite),
     ("GetKey", ControlPermission::KeysRead),
     ("ListKeys", ControlPermission::KeysRead),
     ("DeleteKey", ControlPermission::KeysWrite),
+    ("CloneKey", ControlPermission::KeysWrite),
+    ("RevealKey", ControlPermission::KeysReveal),
+    ("CloneKey of claviger", ControlPermission::ControlKeysWrite),
+    ("RevealKey of claviger", ControlPermission::ControlKeysRead),
     ("CreateKey of claviger", ControlPermission::ControlKeysWrite),
     ("GetKey of claviger", ControlPermission::ControlKeysRead),
     ("ListKeys of claviger", ControlPermission::ControlKeysRead),
@@ -44,6 +49,14 @@ const GUARDED: [(&str, ControlPermission); 20] = [
     ("AddMember", ControlPermission::MembersWrite),
     ("ListMembers", ControlPermission::MembersRead),
     ("RemoveMember", ControlPermission::MembersWrite),
+    ("CreateIdentifier", ControlPermission::IdentifiersWrite),
+    ("ListIdentifiers", ControlPermission::IdentifiersRead),
+    ("DeleteIdentifier", ControlPermission::IdentifiersWrite),
+    ("ApplyNetworkSet", ControlPermission::NetworkSetsWrite),
+    ("GetNetworkSet", ControlPermission::NetworkSetsRead),
+    ("ListNetworkSets", ControlPermission::NetworkSetsRead),
+    ("DeleteNetworkSet", ControlPermission::NetworkSetsWrite),
+    ("ListCatalogs", ControlPermission::CatalogsRead),
     ("GetCatalog", ControlPermission::CatalogsRead),
     ("ApplyCatalog", ControlPermission::CatalogsWrite),
     ("DeleteCatalog", ControlPermission::CatalogsWrite),
@@ -71,6 +84,8 @@ async fn call(client: &Client, rpc: &str) -> Result<(), Status> {
             let request = ListKeysRequest { parent: parent(rpc), ..ListKeysRequest::default() };
             keys.list_keys(request).await.map(drop)
         }
+        "CloneKey" => client.clone_key(&key_name(rpc)).await.map(drop),
+        "RevealKey" => client.reveal_key(&key_name(rpc)).await.map(drop),
         "DeleteKey" => keys.delete_key(DeleteKeyRequest { name: key_name(rpc) }).await.map(drop),
         "CreateWorkspace" => {
             workspaces.create_workspace(CreateWorkspaceRequest::default()).await.map(drop)
@@ -103,6 +118,34 @@ async fn call(client: &Client, rpc: &str) -> Result<(), Status> {
             let name = ACME_KEY.replace("/keys/", "/members/");
             workspaces.remove_member(RemoveMemberRequest { name }).await.map(drop)
         }
+        "CreateIdentifier" => {
+            let request = CreateIdentifierRequest { parent: acme(), ..Default::default() };
+            workspaces.create_identifier(request).await.map(drop)
+        }
+        "ListIdentifiers" => {
+            let request = ListIdentifiersRequest { parent: acme(), ..Default::default() };
+            workspaces.list_identifiers(request).await.map(drop)
+        }
+        "DeleteIdentifier" => {
+            let name = "workspaces/acme/identifiers/not-there".to_owned();
+            workspaces.delete_identifier(DeleteIdentifierRequest { name }).await.map(drop)
+        }
+        "ApplyNetworkSet" => {
+            let request = ApplyNetworkSetRequest { network_set: None };
+            catalogs.apply_network_set(request).await.map(drop)
+        }
+        "GetNetworkSet" => {
+            let name = "networkSets/not-there".to_owned();
+            catalogs.get_network_set(GetNetworkSetRequest { name }).await.map(drop)
+        }
+        "ListNetworkSets" => {
+            let request = ListNetworkSetsRequest::default();
+            catalogs.list_network_sets(request).await.map(drop)
+        }
+        "DeleteNetworkSet" => {
+            let name = "networkSets/not-there".to_owned();
+            catalogs.delete_network_set(DeleteNetworkSetRequest { name }).await.map(drop)
+        }
         "GetCatalog" => catalogs.get_catalog(GetCatalogRequest { name: small() }).await.map(drop),
         "ListCatalogs" => catalogs.list_catalogs(ListCatalogsRequest::default()).await.map(drop),
         "ApplyCatalog" => {
@@ -123,12 +166,20 @@ fn is_refused_for(result: &Result<(), Status>, permission: ControlPermission) ->
     })
 }
 
+#[test]
+fn every_rpc_of_the_contract_is_in_the_table() {
+    use prost::Message;
+    let set = prost_types::FileDescriptorSet::decode(claviger::proto::FILE_DESCRIPTOR_SET).unwrap();
+    let services = set.file.iter().flat_map(|file| &file.service);
+    for method in services.flat_map(|service| &service.method) {
+        assert!(GUARDED.iter().any(|(rpc, _)| *rpc == method.name()), "{}", method.name());
+    }
+}
+
 #[tokio::test]
 async fn every_rpc_needs_its_permission_and_no_other() {
     let server = TestServer::with_acme().await;
-    for (rpc, permission) in
-        GUARDED.into_iter().chain([("ListCatalogs", ControlPermission::CatalogsRead)])
-    {
+    for (rpc, permission) in GUARDED {
         let others: Vec<&str> = ControlPermission::ALL
             .into_iter()
             .filter(|other| *other != permission)
@@ -223,6 +274,8 @@ async fn b1_a_scoped_control_key_sees_and_changes_its_own_workspaces_only() {
     // What affects every workspace.
     assert_eq!(refusal(call(&scoped, "ApplyCatalog").await), refused);
     assert_eq!(refusal(call(&scoped, "DeleteCatalog").await), refused);
+    assert_eq!(refusal(call(&scoped, "ApplyNetworkSet").await), refused);
+    assert_eq!(refusal(call(&scoped, "DeleteNetworkSet").await), refused);
     let listed = workspaces.list_workspaces(ListWorkspacesRequest::default()).await.unwrap();
     let listed: Vec<String> = listed.into_inner().workspaces.into_iter().map(|w| w.name).collect();
     assert_eq!(listed, ["workspaces/acme"]);
@@ -313,6 +366,7 @@ struct Wish {
     scope: Vec<usize>,
     expires_after: Option<i64>,
     networks: Vec<usize>,
+    network_sets: Vec<usize>,
 }
 
 const PERMISSIONS: [&str; 8] = [
@@ -328,6 +382,8 @@ const PERMISSIONS: [&str; 8] = [
 const SCOPE: [&str; 3] = ["workspaces/claviger", "workspaces/acme", "workspaces/other"];
 /// All of them hold the address that the test calls from, so that any key may be used.
 const NETWORKS: [&str; 4] = ["127.0.0.0/8", "127.0.0.0/9", "127.0.0.1", "126.0.0.0/7"];
+/// They hold that address too, and may come to hold any other.
+const NETWORK_SETS: [&str; 2] = ["networkSets/one", "networkSets/two"];
 
 fn a_wish() -> impl Strategy<Value = Wish> {
     let subset = |size: usize, most: usize| proptest::collection::vec(0..size, 0..=most);
@@ -337,13 +393,17 @@ fn a_wish() -> impl Strategy<Value = Wish> {
         subset(SCOPE.len(), 2),
         proptest::option::of(1..4_i64),
         subset(NETWORKS.len(), 2),
+        subset(NETWORK_SETS.len(), 1),
     )
-        .prop_map(|(creator, permissions, scope, expires_after, networks)| Wish {
-            creator: creator.index(usize::from(u16::MAX)),
-            permissions,
-            scope,
-            expires_after,
-            networks,
+        .prop_map(|(creator, permissions, scope, expires_after, networks, network_sets)| {
+            Wish {
+                creator: creator.index(usize::from(u16::MAX)),
+                permissions,
+                scope,
+                expires_after,
+                networks,
+                network_sets,
+            }
         })
 }
 
@@ -376,15 +436,27 @@ fn reach(key: &Key) -> Vec<bool> {
         .collect();
     let from = addresses.into_iter().map(|address| {
         let address: std::net::IpAddr = address.parse().unwrap();
-        networks.is_empty() || networks.iter().any(|network| network.contains(&address))
+        let anywhere = networks.is_empty() && key.network_sets.is_empty();
+        anywhere || networks.iter().any(|network| network.contains(&address))
     });
-    permitted.chain(scope).chain(alive).chain(from).collect()
+    // What a network set admits is the operator's to say, tomorrow as well.
+    let anywhere = key.allowed_ips.is_empty() && key.network_sets.is_empty();
+    let through = NETWORK_SETS
+        .into_iter()
+        .map(|set| anywhere || key.network_sets.iter().any(|one| one == set));
+    permitted.chain(scope).chain(alive).chain(from).chain(through).collect()
 }
 
 #[test]
 fn no_sequence_of_calls_makes_a_control_key_wider_than_its_maker() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let server = runtime.block_on(TestServer::with_acme());
+    let server = runtime.block_on(async {
+        let server = TestServer::with_acme().await;
+        for set in NETWORK_SETS {
+            server.operator().apply_network_set(set, &["127.0.0.1"]).await.unwrap();
+        }
+        server
+    });
     let (made, refused) = (Cell::new(0), Cell::new(0));
     let config = Config { cases: 24, failure_persistence: None, ..Config::default() };
     let wishes = proptest::collection::vec(a_wish(), 40);
@@ -411,7 +483,8 @@ async fn grant_wishes(server: &TestServer, wishes: Vec<Wish>) -> Result<(u32, u3
         let mut key = a_key("c")
             .permissions(&pick(&PERMISSIONS, &wish.permissions))
             .workspace_scope(&pick(&SCOPE, &wish.scope))
-            .allowed_ips(&pick(&NETWORKS, &wish.networks));
+            .allowed_ips(&pick(&NETWORKS, &wish.networks))
+            .network_sets(&pick(&NETWORK_SETS, &wish.network_sets));
         if let Some(hours) = wish.expires_after {
             key = key.expire_time(FakeClock::at(hours * 3_600));
         }

@@ -2,13 +2,14 @@
 
 mod support;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use claviger::proto::{
-    CreateKeyResponse, DeleteKeyRequest, DeleteWorkspaceRequest, GetKeyRequest,
-    GetWorkspaceRequest, Key, ListKeysRequest, Policy, Reason, UpdateWorkspaceRequest, Workspace,
+    CloneKeyRequest, CreateKeyRequest, CreateKeyResponse, DeleteKeyRequest, DeleteWorkspaceRequest,
+    GetKeyRequest, GetWorkspaceRequest, Key, ListKeysRequest, Policy, Reason, Role,
+    UpdateWorkspaceRequest, Workspace,
 };
 use prost_types::FieldMask;
 use support::builders::{a_key, a_question};
@@ -16,7 +17,7 @@ use support::clock::FakeClock;
 use support::fire::limits_hold_under_fire;
 use support::server::{Client, TestServer};
 use support::status::refusal;
-use tonic::Code;
+use tonic::{Code, Status};
 
 const ACME: &str = "workspaces/acme";
 
@@ -84,15 +85,40 @@ async fn b1_a_key_is_worth_nothing_outside_its_workspace() {
 fn b7_there_is_no_call_that_changes_a_key() {
     use prost::Message;
     let set = prost_types::FileDescriptorSet::decode(claviger::proto::FILE_DESCRIPTOR_SET).unwrap();
-    let taking_a_key: HashSet<String> = set
+    let messages: HashMap<String, &prost_types::DescriptorProto> = set
         .file
         .iter()
-        .flat_map(|file| &file.message_type)
-        .filter(|message| message.name().ends_with("Request"))
-        .filter(|message| message.field.iter().any(|field| field.type_name() == ".claviger.v1.Key"))
-        .map(|message| message.name().to_owned())
+        .flat_map(|file| {
+            file.message_type
+                .iter()
+                .map(|message| (format!(".{}.{}", file.package(), message.name()), message))
+        })
         .collect();
-    assert_eq!(taking_a_key, HashSet::from(["CreateKeyRequest".to_owned()]));
+    // What says what a key may do, wherever it stands in the request of any call.
+    let says = ["permissions", "allowed_ips", "network_sets", "workspace_scope", "expire_time"];
+    let mut found = HashSet::new();
+    for method in set.file.iter().flat_map(|file| &file.service).flat_map(|one| &one.method) {
+        let mut to_walk = vec![(method.name().to_owned(), method.input_type())];
+        let mut walked = HashSet::new();
+        while let Some((path, name)) = to_walk.pop() {
+            let Some(message) = messages.get(name) else { continue };
+            if !walked.insert(name) {
+                continue;
+            }
+            for field in &message.field {
+                let path = format!("{path}.{}", field.name());
+                if says.contains(&field.name()) {
+                    found.insert(path.clone());
+                }
+                to_walk.push((path, field.type_name()));
+            }
+        }
+    }
+    let expected = says.map(|field| format!("CreateKey.key.{field}"));
+    // The permissions that a catalogue has, not those that a key was granted.
+    let catalog = "ApplyCatalog.catalog.permissions".to_owned();
+    assert_eq!(found, expected.into_iter().chain([catalog]).collect());
+
     let methods: Vec<&str> = set
         .file
         .iter()
@@ -100,7 +126,7 @@ fn b7_there_is_no_call_that_changes_a_key() {
         .filter(|service| service.name() == "KeyService")
         .flat_map(|service| service.method.iter().map(prost_types::MethodDescriptorProto::name))
         .collect();
-    assert_eq!(methods, ["CreateKey", "GetKey", "ListKeys", "DeleteKey"]);
+    assert_eq!(methods, ["CreateKey", "CloneKey", "RevealKey", "GetKey", "ListKeys", "DeleteKey"]);
 }
 
 #[tokio::test]
@@ -446,4 +472,97 @@ async fn k6_scopes_over_the_wire() {
 #[tokio::test(flavor = "multi_thread")]
 async fn p5_limits_hold_exactly_under_fire() {
     limits_hold_under_fire(&[&TestServer::with_acme().await]).await;
+}
+
+#[tokio::test]
+async fn k5_a_clone_differs_in_secret_id_and_creation_and_in_nothing_else() {
+    let server = TestServer::with_acme().await;
+    let operator = server.operator();
+    operator.apply_network_set("networkSets/platform", &["192.0.2.0/24"]).await.unwrap();
+    let key = a_key("Schlüssel")
+        .permissions(&["users.*", "items.get"])
+        .allowed_ips(&["203.0.113.0/24", "2001:db8::/32"])
+        .network_sets(&["networkSets/platform"])
+        .expire_time(FakeClock::at(3_600))
+        .build();
+    let original = operator.create_key("workspaces/acme", key).await.unwrap();
+    operator.authorize(a_question(&original.secret).build()).await.unwrap();
+    server.clock.advance(Duration::from_secs(60));
+    operator.add_member("workspaces/acme", "jane@acme.com", Role::Admin).await.unwrap();
+    let jane = server.dashboard(server.operator_key.expose(), "jane@acme.com");
+    let name = original.key.as_ref().unwrap().name.clone();
+    let clone = jane.clone_key(&name).await.unwrap();
+
+    let (before, after) = (original.key.unwrap(), clone.key.unwrap());
+    assert_ne!(after.name, before.name);
+    assert_ne!(after.hint, before.hint);
+    assert_ne!(clone.secret, original.secret);
+    assert_eq!(after.create_time, Some(FakeClock::at(60)));
+    assert_eq!(after.created_by.as_deref(), Some("jane@acme.com"));
+    assert_eq!(after.last_seen_time, None);
+    let mut same = after.clone();
+    same.name = before.name.clone();
+    same.hint = before.hint.clone();
+    same.create_time = before.create_time;
+    same.created_by = before.created_by.clone();
+    assert_eq!(same, before);
+    // The two are decided on alike.
+    for address in ["203.0.113.1", "192.0.2.1", "198.51.100.1", ""] {
+        for permission in ["users.track", "items.get", "sso.login"] {
+            let ask = async |secret: &str| {
+                let question = a_question(secret).permission(permission).from(address);
+                operator.authorize(question.build()).await.unwrap().reason()
+            };
+            assert_eq!(ask(&original.secret).await, ask(&clone.secret).await);
+        }
+    }
+    // A key that has ended has no clone.
+    server.clock.advance(Duration::from_secs(3_600));
+    let refused = refusal(operator.clone_key(&name).await);
+    assert_eq!(refused, (Code::FailedPrecondition, "KEY_EXPIRED".to_owned()));
+}
+
+#[tokio::test]
+async fn a_clone_can_be_asked_for_again() {
+    let server = TestServer::with_acme().await;
+    let operator = server.operator();
+    let key = || a_key("k").permissions(&["*"]).build();
+    let original = operator.create_key("workspaces/acme", key()).await.unwrap().key.unwrap();
+    let other = operator.create_key("workspaces/acme", key()).await.unwrap().key.unwrap();
+    let clone = async |name: &str| {
+        let request_id = "6b1f2a3c-1111-4222-8333-000000000001".to_owned();
+        let request = CloneKeyRequest { name: name.to_owned(), request_id };
+        Ok::<_, Status>(operator.keys.clone().clone_key(request).await?.into_inner())
+    };
+    let first = clone(&original.name).await.unwrap();
+    let again = clone(&original.name).await.unwrap();
+    assert_eq!(again.key, first.key);
+    assert_eq!((again.secret.as_str(), again.authorization_header.as_str()), ("", ""));
+    let reused = (Code::AlreadyExists, "REQUEST_ID_REUSED".to_owned());
+    assert_eq!(refusal(clone(&other.name).await), reused);
+    // Also for another kind of call.
+    let request = CreateKeyRequest {
+        parent: "workspaces/acme".to_owned(),
+        key: Some(key()),
+        request_id: "6b1f2a3c-1111-4222-8333-000000000001".to_owned(),
+    };
+    assert_eq!(refusal(operator.keys.clone().create_key(request).await), reused);
+    assert_eq!(operator.list_keys("workspaces/acme").await.unwrap().len(), 3);
+    // Also when the original is gone.
+    operator.delete_key(&original.name).await.unwrap();
+    assert_eq!(clone(&original.name).await.unwrap().key, first.key);
+}
+
+#[tokio::test]
+async fn a_control_key_is_cloned_within_the_ceiling() {
+    let server = TestServer::with_acme().await;
+    let operator = server.operator();
+    let parent = "workspaces/claviger";
+    let wide = operator.create_key(parent, a_key("c").permissions(&["*"]).build()).await.unwrap();
+    let narrow = server.caller_with(&["claviger.control_keys.*"]).await;
+    let name = wide.key.unwrap().name;
+    let refused = refusal(narrow.clone_key(&name).await);
+    assert_eq!(refused, (Code::PermissionDenied, "CONTROL_KEY_CEILING".to_owned()));
+    let clone = operator.clone_key(&name).await.unwrap();
+    server.caller(&clone.secret).list_keys(parent).await.unwrap();
 }

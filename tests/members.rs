@@ -3,8 +3,9 @@
 mod support;
 
 use claviger::proto::{
-    AddMemberRequest, CreateKeyRequest, DeleteKeyRequest, DeleteWorkspaceRequest, GetKeyRequest,
-    GetWorkspaceRequest, ListKeysRequest, ListMembersRequest, ListWorkspacesRequest, Member,
+    AddMemberRequest, CreateIdentifierRequest, CreateKeyRequest, DeleteIdentifierRequest,
+    DeleteKeyRequest, DeleteWorkspaceRequest, GetKeyRequest, GetWorkspaceRequest,
+    ListIdentifiersRequest, ListKeysRequest, ListMembersRequest, ListWorkspacesRequest, Member,
     Policy, RemoveMemberRequest, Role, UpdateWorkspaceRequest, Workspace,
 };
 use support::builders::{a_key, a_question};
@@ -24,17 +25,42 @@ const POLICIES: [&[Role]; 6] = [
     &ROLES,
 ];
 
+/// Every call of `KeyService`, and of `WorkspaceService` on one workspace, is here.
+#[test]
+fn the_matrix_holds_every_call() {
+    use prost::Message;
+    let set = prost_types::FileDescriptorSet::decode(claviger::proto::FILE_DESCRIPTOR_SET).unwrap();
+    let on_no_one = ["CreateWorkspace", "ListWorkspaces"];
+    for service in set.file.iter().flat_map(|file| &file.service) {
+        let calls: &[&str] = match service.name() {
+            "KeyService" => &KEY_CALLS,
+            "WorkspaceService" => &WORKSPACE_CALLS,
+            _ => continue,
+        };
+        let methods = service.method.iter().map(prost_types::MethodDescriptorProto::name);
+        let mut methods: Vec<&str> = methods.filter(|name| !on_no_one.contains(name)).collect();
+        let mut calls = calls.to_vec();
+        methods.sort_unstable();
+        calls.sort_unstable();
+        assert_eq!(calls, methods, "{}", service.name());
+    }
+}
+
 /// Every call of `KeyService`.
-const KEY_CALLS: [&str; 4] = ["CreateKey", "GetKey", "ListKeys", "DeleteKey"];
+const KEY_CALLS: [&str; 6] =
+    ["CreateKey", "CloneKey", "RevealKey", "GetKey", "ListKeys", "DeleteKey"];
 
 /// Every call of `WorkspaceService` that acts on one workspace.
-const WORKSPACE_CALLS: [&str; 6] = [
+const WORKSPACE_CALLS: [&str; 9] = [
     "GetWorkspace",
     "UpdateWorkspace",
     "DeleteWorkspace",
     "AddMember",
     "ListMembers",
     "RemoveMember",
+    "CreateIdentifier",
+    "ListIdentifiers",
+    "DeleteIdentifier",
 ];
 
 fn email(role: Role) -> String {
@@ -56,6 +82,8 @@ async fn call(client: &Client, rpc: &str) -> Result<(), Status> {
             let request = ListKeysRequest { parent: acme(), ..ListKeysRequest::default() };
             keys.list_keys(request).await.map(drop)
         }
+        "CloneKey" => client.clone_key(&none()).await.map(drop),
+        "RevealKey" => client.reveal_key(&none()).await.map(drop),
         "DeleteKey" => keys.delete_key(DeleteKeyRequest { name: none() }).await.map(drop),
         "GetWorkspace" => {
             workspaces.get_workspace(GetWorkspaceRequest { name: acme() }).await.map(drop)
@@ -81,6 +109,18 @@ async fn call(client: &Client, rpc: &str) -> Result<(), Status> {
         "RemoveMember" => {
             let name = none().replace("/keys/", "/members/");
             workspaces.remove_member(RemoveMemberRequest { name }).await.map(drop)
+        }
+        "CreateIdentifier" => {
+            let request = CreateIdentifierRequest { parent: acme(), ..Default::default() };
+            workspaces.create_identifier(request).await.map(drop)
+        }
+        "ListIdentifiers" => {
+            let request = ListIdentifiersRequest { parent: acme(), ..Default::default() };
+            workspaces.list_identifiers(request).await.map(drop)
+        }
+        "DeleteIdentifier" => {
+            let name = "workspaces/acme/identifiers/not-there".to_owned();
+            workspaces.delete_identifier(DeleteIdentifierRequest { name }).await.map(drop)
         }
         other => panic!("no such row: {other}"),
     }
@@ -116,12 +156,19 @@ async fn c6_k3_the_whole_matrix_of_roles_calls_and_policies() {
         .control_key(&[
             "claviger.keys.read",
             "claviger.keys.write",
+            "claviger.keys.reveal",
+            "claviger.identifiers.*",
             "claviger.workspaces.*",
             "claviger.members.*",
         ])
         .await;
     let trusted = server
-        .control_key(&["claviger.keys.*", "claviger.workspaces.*", "claviger.members.*"])
+        .control_key(&[
+            "claviger.keys.*",
+            "claviger.workspaces.*",
+            "claviger.members.*",
+            "claviger.identifiers.*",
+        ])
         .await;
     let acting =
         |key: &str, actors: &[&str]| Client::acting_for(&server.channel, Some(key), actors);

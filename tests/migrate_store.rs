@@ -4,13 +4,16 @@ mod support;
 
 use std::process::Output;
 
-use claviger::config::Settings;
-use claviger::proto::{CreateKeyRequest, Key, ListKeysRequest, Policy};
+use claviger::proto::{
+    CreateKeyRequest, DeleteNetworkSetRequest, Key, ListKeysRequest, Policy, Role, SecretVisibility,
+};
 use support::builders::{a_key, a_question};
 use support::clock::FakeClock;
 use support::database::{Engine, TestDatabase};
 use support::process::program;
+use support::products;
 use support::server::TestServer;
+use support::status::refusal;
 
 fn migrate(from: &str, to: &str) -> Output {
     // Not as arguments: they hold passwords.
@@ -37,11 +40,22 @@ async fn everything_is_there_on_the_other_engine() {
     ] {
         let source = TestDatabase::create(from).await;
         let server =
-            TestServer::start_on(source, std::sync::Arc::default(), Settings::default()).await;
+            TestServer::start_on(source, std::sync::Arc::default(), products::settings()).await;
         server.add_acme().await;
         let operator = server.operator();
-        let policy = Policy { max_keys: 7, key_prefix: "x".to_owned(), ..Policy::default() };
+        let policy = Policy {
+            max_keys: 7,
+            key_prefix: "x".to_owned(),
+            secret_visibility: SecretVisibility::Revealable.into(),
+            ..Policy::default()
+        };
         operator.create_workspace("empty", "catalogs/small", policy).await.unwrap();
+        // One of everything else that there is.
+        operator.add_member("workspaces/empty", "jane@example.com", Role::Owner).await.unwrap();
+        operator.create_identifier("workspaces/empty", "app-1", "app", "Été 🔑").await.unwrap();
+        operator.apply_network_set("networkSets/platform", &["203.0.113.0/24"]).await.unwrap();
+        let revealable = a_key("r").permissions(&["*"]).network_sets(&["networkSets/platform"]);
+        let revealable = operator.create_key("workspaces/empty", revealable.build()).await.unwrap();
         let mut secret = String::new();
         // More than one batch.
         for number in 0..600 {
@@ -67,7 +81,7 @@ async fn everything_is_there_on_the_other_engine() {
         let output = migrate(&source.url, &target.url);
         assert!(output.status.success(), "{from:?} {to:?}: {}", said(&output));
         assert!(
-            said(&output).contains("3 workspaces, 1 catalogues, 601 keys"),
+            said(&output).contains("3 workspaces, 1 catalogues, 602 keys"),
             "{}",
             said(&output)
         );
@@ -76,11 +90,21 @@ async fn everything_is_there_on_the_other_engine() {
         let again = migrate(&source.url, &target.url);
         assert!(said(&again).contains("the database to copy to is not empty"), "{}", said(&again));
 
-        let before = TestServer::start_on(source, clock.clone(), Settings::default()).await;
-        let after = TestServer::start_on(target, clock, Settings::default()).await;
+        let before = TestServer::start_on(source, clock.clone(), products::settings()).await;
+        let after = TestServer::start_on(target, clock, products::settings()).await;
         let key = operator_key.expose();
         assert_eq!(list(&after, key).await, list(&before, key).await, "{from:?} {to:?}");
-        assert!(after.caller(key).authorize(question()).await.unwrap().allowed);
+        let operator = after.caller(key);
+        assert!(operator.authorize(question()).await.unwrap().allowed);
+        let name = revealable.key.unwrap().name;
+        assert_eq!(operator.reveal_key(&name).await.unwrap().secret, revealable.secret);
+        after.dashboard(key, "jane@example.com").list_keys("workspaces/empty").await.unwrap();
+        let question = a_question(&revealable.secret).from("203.0.113.9").identifiers(&["app-1"]);
+        assert!(operator.authorize(question.build()).await.unwrap().allowed);
+        let name = "networkSets/platform".to_owned();
+        let delete = DeleteNetworkSetRequest { name };
+        let refused = refusal(operator.catalogs.clone().delete_network_set(delete).await);
+        assert_eq!(refused.1, "NETWORK_SET_IN_USE");
     }
 }
 

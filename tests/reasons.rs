@@ -2,45 +2,61 @@
 
 mod support;
 
-use claviger::proto::Reason;
-use support::builders::{a_key, a_question};
+use claviger::proto::{ApplyCatalogRequest, CreateWorkspaceRequest, Policy, Reason, Workspace};
+use support::builders::{a_key, a_question, small_catalog};
 use support::clock::FakeClock;
 use support::server::TestServer;
 
 /// A request that is wrong in ways that can be chosen. Each way is one check; they are listed in
 /// the published order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::enum_variant_names, reason = "they are named like the reasons")]
 enum Wrong {
     KeyMissing,
     KeyMalformed,
     KeyUnknown,
     KeyExpired,
     WorkspaceMismatch,
+    WrongInstance,
     PermissionUnknown,
     RouteUnknown,
+    PublicKeyNotAllowed,
     PermissionDenied,
     IpMissing,
     IpDenied,
+    IdentifierUnknown,
+    RateLimited,
 }
 
-const ORDER: [(Wrong, Reason); 10] = [
+const ORDER: [(Wrong, Reason); 14] = [
     (Wrong::KeyMissing, Reason::KeyMissing),
     (Wrong::KeyMalformed, Reason::KeyMalformed),
     (Wrong::KeyUnknown, Reason::KeyUnknown),
     (Wrong::KeyExpired, Reason::KeyExpired),
     (Wrong::WorkspaceMismatch, Reason::WorkspaceMismatch),
+    (Wrong::WrongInstance, Reason::WrongInstance),
     (Wrong::PermissionUnknown, Reason::PermissionUnknown),
     (Wrong::RouteUnknown, Reason::RouteUnknown),
+    (Wrong::PublicKeyNotAllowed, Reason::PublicKeyNotAllowed),
     (Wrong::PermissionDenied, Reason::PermissionDenied),
     (Wrong::IpMissing, Reason::IpMissing),
     (Wrong::IpDenied, Reason::IpDenied),
+    (Wrong::IdentifierUnknown, Reason::IdentifierUnknown),
+    (Wrong::RateLimited, Reason::RateLimited),
 ];
 
 /// Two ways of being wrong that no single request can combine: a credential is absent, malformed
-/// or unknown; an action is a name or a request line; an address is there or not.
+/// or unknown, or a private key, or a public one; an action is a name or a request line; an address
+/// is there or not.
 fn exclude_each_other(one: Wrong, other: Wrong) -> bool {
     const KINDS: [&[Wrong]; 3] = [
-        &[Wrong::KeyMissing, Wrong::KeyMalformed, Wrong::KeyUnknown, Wrong::KeyExpired],
+        &[
+            Wrong::KeyMissing,
+            Wrong::KeyMalformed,
+            Wrong::KeyUnknown,
+            Wrong::KeyExpired,
+            Wrong::PublicKeyNotAllowed,
+        ],
         &[Wrong::PermissionUnknown, Wrong::RouteUnknown, Wrong::PermissionDenied],
         &[Wrong::IpMissing, Wrong::IpDenied],
     ];
@@ -51,19 +67,45 @@ struct Fixture {
     server: TestServer,
     good: String,
     expired: String,
+    public: String,
+    /// A key whose workspace has used up its limit.
+    limited: String,
 }
 
 impl Fixture {
     async fn new() -> Self {
-        let server = TestServer::with_acme().await;
+        let server = TestServer::start().await;
         let operator = server.operator();
+        let catalog = Some(small_catalog());
+        operator.catalogs.clone().apply_catalog(ApplyCatalogRequest { catalog }).await.unwrap();
+        let mut public = String::new();
+        for id in ["limited", "acme"] {
+            let requests_per_hour = if id == "limited" { 1 } else { 1_000_000 };
+            let workspace = Workspace {
+                display_name: id.to_owned(),
+                catalog: "catalogs/small".to_owned(),
+                instance: "us-01".to_owned(),
+                policy: Some(Policy { requests_per_hour, ..Policy::default() }),
+                ..Workspace::default()
+            };
+            let workspace_id = id.to_owned();
+            let request = CreateWorkspaceRequest { workspace_id, workspace: Some(workspace) };
+            let created = operator.workspaces.clone().create_workspace(request).await.unwrap();
+            public = created.into_inner().workspace.unwrap().public_key;
+            let parent = format!("workspaces/{id}");
+            operator.create_identifier(&parent, "app-1", "app", "App").await.unwrap();
+        }
         let key = || a_key("k").permissions(&["users.track"]).allowed_ips(&["203.0.113.0/24"]);
         let good = operator.create_key("workspaces/acme", key().build()).await.unwrap().secret;
         let expiring = key().expire_time(FakeClock::at(60)).build();
         let expired = operator.create_key("workspaces/acme", expiring).await.unwrap().secret;
         // To the very instant of the expiry.
         server.clock.advance(std::time::Duration::from_secs(60));
-        Self { server, good, expired }
+        let limited = key().build();
+        let limited = operator.create_key("workspaces/limited", limited).await.unwrap().secret;
+        let first = a_question(&limited).from("203.0.113.9").build();
+        assert!(operator.authorize(first).await.unwrap().allowed);
+        Self { server, good, expired, public, limited }
     }
 
     async fn reason(&self, wrong: &[Wrong]) -> Reason {
@@ -74,6 +116,10 @@ impl Fixture {
             "some-other-key"
         } else if has(Wrong::KeyExpired) {
             &self.expired
+        } else if has(Wrong::PublicKeyNotAllowed) {
+            &self.public
+        } else if has(Wrong::RateLimited) {
+            &self.limited
         } else {
             &self.good
         };
@@ -81,6 +127,9 @@ impl Fixture {
         if has(Wrong::KeyMissing) {
             question = question.no_credential();
         }
+        let instance = if has(Wrong::WrongInstance) { "eu-01" } else { "us-01" };
+        let identifier = if has(Wrong::IdentifierUnknown) { "app-2" } else { "app-1" };
+        question = question.instance(instance).identifiers(&["app-1", identifier]);
         if has(Wrong::WorkspaceMismatch) {
             question = question.workspace("workspaces/other");
         }

@@ -12,7 +12,6 @@ use claviger::operator_key::Handover;
 use claviger::proto::{ApplyCatalogRequest, DeleteKeyRequest, Policy, Reason};
 use claviger::server::Server;
 use claviger::store::{Store, StoreError, Transaction, UnitOfWork};
-use sea_orm::{ConnectionTrait, Statement};
 use support::builders::{a_key, a_question, small_catalog};
 use support::database::{Engine, TestDatabase};
 use support::fire::limits_hold_under_fire;
@@ -174,41 +173,6 @@ async fn of_two_servers_that_start_at_once_one_prepares_the_database() {
             let found = store.keys().find_by_digest(&secret.digest()).await.unwrap();
             assert_eq!(found.map(|found| found.key), operator_keys.into_iter().next());
             store.close().await;
-        }
-    }
-}
-
-/// Where DDL commits by itself, a start that is killed leaves some of the tables.
-#[tokio::test]
-async fn a_migration_that_was_killed_in_the_middle_is_finished_by_the_next_start() {
-    for engine in ENGINES {
-        let tables = ["metadata", "catalogs", "workspaces", "api_keys", "key_requests"];
-        for kept in 0..=tables.len() {
-            let database = TestDatabase::create(engine).await;
-            let store = Store::open(&database.database_url()).await.unwrap();
-            store.migrate().await.unwrap();
-            store.close().await;
-            // As if it had been killed behind so many tables: no migration is noted as done.
-            let intruder = database.intruder().await;
-            intruder.execute_unprepared("DELETE FROM seaql_migrations").await.unwrap();
-            let drop_index = match engine {
-                Engine::MariaDb => "DROP INDEX workspaces_by_catalog ON workspaces",
-                _ => "DROP INDEX workspaces_by_catalog",
-            };
-            // Indexes come behind all tables.
-            intruder.execute_unprepared(drop_index).await.unwrap();
-            for table in tables[kept..].iter().rev() {
-                intruder.execute_unprepared(&format!("DROP TABLE {table}")).await.unwrap();
-            }
-            let server = TestServer::start_on(database, Arc::default(), Settings::default()).await;
-            server.add_acme().await;
-            intruder.execute_unprepared(drop_index).await.expect("the index is there again");
-            let count = Statement::from_string(
-                intruder.get_database_backend(),
-                "SELECT COUNT(*) FROM seaql_migrations",
-            );
-            let row = intruder.query_one_raw(count).await.unwrap().unwrap();
-            assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 1, "{engine:?} {kept}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Engine;
-use crate::domain::{Action, Actor, Audience, Caller, Credential, Denial, Question};
+use crate::domain::{Action, Actor, Audience, Bearer, Caller, Credential, Denial, Question};
 use crate::store::StoreError;
 
 /// Why a caller is not known.
@@ -34,18 +34,21 @@ impl Engine {
         address: Option<IpAddr>,
         actor: Actor,
     ) -> Result<Caller, AuthenticateError> {
-        let subject = self.find(credential).await?;
         let question = Question {
             credential,
             action: Action::None,
             client_ip: address,
             workspace: None,
+            instance: None,
+            identifiers: &[],
             audience: Audience::Callers,
         };
+        let subject = self.find(&question).await?;
         match self.decide(&question, subject.as_ref()).verdict {
-            Ok(()) => subject
-                .map(|subject| Caller::new(subject.key, actor))
-                .ok_or(AuthenticateError::Invalid),
+            Ok(()) => match subject.map(|subject| subject.bearer) {
+                Some(Bearer::Private(key)) => Ok(Caller::new(*key, actor)),
+                Some(Bearer::Public(_)) | None => Err(AuthenticateError::Invalid),
+            },
             Err(Denial::KeyMissing) => Err(AuthenticateError::Missing),
             Err(Denial::IpMissing | Denial::IpDenied) => Err(AuthenticateError::Address),
             Err(_) => Err(AuthenticateError::Invalid),

@@ -1,19 +1,23 @@
 //! Finds what a decision needs, and decides.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
 use super::last_seen::{LastSeen, WriteLastSeen};
+use super::rate_limit::RateLimits;
 use crate::clock::Clock;
 use crate::domain::{
-    Catalog, CatalogId, Credential, Decision, Question, Subject, control_catalog, decide,
+    Bearer, Catalog, CatalogId, Credential, Decision, Denial, NetworkSetId, Networks, Question,
+    Subject, control_catalog, decide,
 };
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, StoredKey, Tenant};
 
-/// How many catalogues are kept compiled; of more, all are forgotten and compiled anew.
-const MAX_COMPILED: usize = 100;
+/// How many catalogues, and how many network sets, are kept ready; of more, all are forgotten and
+/// read anew.
+const MAX_READY: usize = 100;
 
 /// Decides on keys as they stand in the database.
 #[derive(Debug)]
@@ -21,10 +25,39 @@ pub struct Engine {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
     control_catalog: Arc<Catalog>,
-    /// Compiled catalogues by the revision that the database named with the key: never older than
-    /// the key that they are read for.
-    compiled: Mutex<HashMap<CatalogId, (Uuid, Arc<Catalog>)>>,
+    catalogs: Ready<CatalogId, Catalog>,
+    network_sets: Ready<NetworkSetId, Networks>,
     last_seen: LastSeen,
+    rate_limits: RateLimits,
+}
+
+/// What is read once and used often, by the revision that the database names each time: never older
+/// than the key that it is used for.
+#[derive(Debug)]
+struct Ready<K, V>(Mutex<HashMap<K, (Uuid, Arc<V>)>>);
+
+impl<K, V> Default for Ready<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Clone + Eq + Hash, V> Ready<K, V> {
+    fn get(&self, id: &K, revision: Uuid) -> Option<Arc<V>> {
+        let ready = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (found, value) = ready.get(id)?;
+        (*found == revision).then(|| Arc::clone(value))
+    }
+
+    fn put(&self, id: &K, revision: Uuid, value: V) -> Arc<V> {
+        let value = Arc::new(value);
+        let mut ready = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if ready.len() >= MAX_READY {
+            ready.clear();
+        }
+        ready.insert(id.clone(), (revision, Arc::clone(&value)));
+        value
+    }
 }
 
 impl Engine {
@@ -36,13 +69,15 @@ impl Engine {
             store,
             clock,
             control_catalog,
-            compiled: Mutex::default(),
+            catalogs: Ready::default(),
+            network_sets: Ready::default(),
             last_seen: LastSeen::default(),
+            rate_limits: RateLimits::default(),
         }
     }
 
-    /// Decides on what [`Self::find`] found behind the credential, and notes that a key that is
-    /// known was seen, whatever the verdict.
+    /// Decides on what [`Self::find`] found behind the credential, counts a request that is allowed
+    /// against its rate limit, and notes that a key that is known was seen, whatever the verdict.
     #[must_use]
     pub fn decide<'s>(
         &self,
@@ -50,7 +85,12 @@ impl Engine {
         subject: Option<&'s Subject>,
     ) -> Decision<'s> {
         let now = self.clock.now();
-        let decision = decide(question, subject, now);
+        let mut decision = decide(question, subject, now);
+        if let Some((counter, limit)) = decision.limit.take() {
+            let counted = self.rate_limits.count(counter, limit, now);
+            decision.verdict = counted.map(drop).map_err(|_| Denial::RateLimited);
+            decision.rate_limit = Some(counted.unwrap_or_else(|used_up| used_up));
+        }
         if let Some(key) = decision.key {
             self.last_seen.note(key.name.id, now);
         }
@@ -75,46 +115,73 @@ impl Engine {
         }
     }
 
-    /// The key behind a credential, if there is one.
+    /// The key behind the credential of a question, if there is one, and what deciding on it takes.
     ///
     /// # Errors
     /// If the database cannot be read: then nothing can be decided.
-    pub async fn find(&self, credential: Credential) -> Result<Option<Subject>, StoreError> {
-        let Credential::Presented(digest) = credential else { return Ok(None) };
-        let Some(stored) = self.store.keys().find_by_digest(&digest).await? else {
-            return Ok(None);
+    pub async fn find(&self, question: &Question<'_>) -> Result<Option<Subject>, StoreError> {
+        let found = match question.credential {
+            Credential::Missing | Credential::Malformed => None,
+            Credential::Presented(digest) => {
+                let stored = self.store.keys().find_by_digest(&digest).await?;
+                stored.map(|StoredKey { key, tenant }| (Bearer::Private(Box::new(key)), tenant))
+            }
+            Credential::Public(key) => {
+                let found = self.store.workspaces().find_by_public_key(&key).await?;
+                found.map(|(workspace, tenant)| (Bearer::Public(workspace), tenant))
+            }
         };
-        let catalog = if stored.catalog.is_reserved() {
-            Arc::clone(&self.control_catalog)
+        let Some((bearer, tenant)) = found else { return Ok(None) };
+        let network_sets = match bearer.key() {
+            Some(key) => self.network_sets(&key.network_sets).await?,
+            None => Vec::new(),
+        };
+        let identifiers = if question.identifiers.is_empty() {
+            HashSet::new()
         } else {
-            let revision =
-                stored.catalog_revision.ok_or(StoreError::Corrupt("workspaces.catalog_id"))?;
-            self.catalog(&stored.catalog, revision).await?
+            let identifiers = self.store.identifiers();
+            identifiers.owned(bearer.workspace(), question.identifiers).await?
         };
-        Ok(Some(Subject { key: stored.key, catalog }))
+        Ok(Some(Subject {
+            catalog: self.catalog(&tenant).await?,
+            instance: tenant.instance,
+            requests_per_hour: tenant.policy.requests_per_hour,
+            network_sets,
+            identifiers,
+            bearer,
+        }))
     }
 
-    async fn catalog(&self, id: &CatalogId, revision: Uuid) -> Result<Arc<Catalog>, StoreError> {
-        if let Some(catalog) = self.compiled_at(id, revision) {
+    async fn catalog(&self, tenant: &Tenant) -> Result<Arc<Catalog>, StoreError> {
+        let id = &tenant.catalog;
+        if id.is_reserved() {
+            return Ok(Arc::clone(&self.control_catalog));
+        }
+        let missing = || StoreError::Corrupt("workspaces.catalog_id");
+        let revision = tenant.catalog_revision.ok_or_else(missing)?;
+        if let Some(catalog) = self.catalogs.get(id, revision) {
             return Ok(catalog);
         }
         // It may have been applied again since the key was read; then it is newer, which is as
         // good.
-        let stored = self.store.catalogs().find(id).await?;
-        let stored = stored.ok_or(StoreError::Corrupt("workspaces.catalog_id"))?;
-        let catalog = Arc::new(stored.catalog);
-        let entry = (stored.revision, Arc::clone(&catalog));
-        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        if compiled.len() >= MAX_COMPILED {
-            compiled.clear();
-        }
-        compiled.insert(id.clone(), entry);
-        Ok(catalog)
+        let stored = self.store.catalogs().find(id).await?.ok_or_else(missing)?;
+        Ok(self.catalogs.put(id, stored.revision, stored.catalog))
     }
 
-    fn compiled_at(&self, id: &CatalogId, revision: Uuid) -> Option<Arc<Catalog>> {
-        let compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        let (found, catalog) = compiled.get(id)?;
-        (*found == revision).then(|| Arc::clone(catalog))
+    /// The networks of the sets that a key refers to. A set that is not there, which cannot be,
+    /// admits nobody.
+    async fn network_sets(&self, ids: &[NetworkSetId]) -> Result<Vec<Arc<Networks>>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut sets = Vec::with_capacity(ids.len());
+        for (id, revision) in self.store.network_sets().revisions(ids).await? {
+            if let Some(networks) = self.network_sets.get(&id, revision) {
+                sets.push(networks);
+            } else if let Some(stored) = self.store.network_sets().find(&id).await? {
+                sets.push(self.network_sets.put(&id, stored.revision, stored.set.networks));
+            }
+        }
+        Ok(sets)
     }
 }

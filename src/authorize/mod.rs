@@ -3,6 +3,7 @@
 mod caller;
 mod engine;
 mod last_seen;
+mod rate_limit;
 
 pub use caller::AuthenticateError;
 pub use engine::Engine;

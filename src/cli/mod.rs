@@ -3,13 +3,17 @@
 #![allow(clippy::doc_markdown, reason = "documentation here is what --help prints")]
 
 mod catalog;
+mod client;
+mod encryption_key;
 mod migrate_store;
+mod network_set;
 mod operator_key;
 mod serve;
+mod workspace;
 
 use std::error::Error;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::config::Settings;
 
@@ -31,9 +35,18 @@ enum Command {
     /// Manage the catalogues of permissions of a running server
     #[command(subcommand)]
     Catalog(catalog::Command),
+    /// Manage the network sets of a running server
+    #[command(subcommand)]
+    NetworkSet(network_set::Command),
+    /// Manage the workspaces of a running server
+    #[command(subcommand)]
+    Workspace(workspace::Command),
     /// Replace the operator key, beside the database of a server that is not running
     #[command(subcommand)]
     OperatorKey(operator_key::Command),
+    /// Manage the key that revealable secrets are encrypted with, beside the database
+    #[command(subcommand)]
+    EncryptionKey(encryption_key::Command),
     /// Copy a database to another engine, and compare the copy row by row
     ///
     /// A URL may hold a password, and what is an argument everybody on the machine can read: the
@@ -41,27 +54,6 @@ enum Command {
     MigrateStore(migrate_store::MigrateStore),
     /// Print the version
     Version,
-}
-
-/// How to reach a running server.
-#[derive(Args, Debug)]
-struct Connection {
-    /// The server
-    #[arg(
-        long,
-        env = "CLAVIGER_SERVER",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:50051"
-    )]
-    server: String,
-
-    /// Certificates to trust for an https server, PEM, instead of the system's
-    #[arg(long, env = "CLAVIGER_TLS_CA_FILE", value_name = "FILE")]
-    tls_ca_file: Option<std::path::PathBuf>,
-
-    /// Reach a server beyond loopback without TLS, where something else encrypts
-    #[arg(long, env = "CLAVIGER_ALLOW_CLEAR_TEXT")]
-    allow_clear_text: bool,
 }
 
 impl Cli {
@@ -74,6 +66,9 @@ impl Cli {
             None => serve::run(self.serve).await,
             Some(Command::Serve(settings)) => serve::run(*settings).await,
             Some(Command::Catalog(command)) => command.run().await,
+            Some(Command::NetworkSet(command)) => command.run().await,
+            Some(Command::Workspace(command)) => command.run().await,
+            Some(Command::EncryptionKey(command)) => command.run().await,
             Some(Command::OperatorKey(command)) => command.run().await,
             Some(Command::MigrateStore(command)) => command.run().await,
             Some(Command::Version) => {

@@ -61,13 +61,15 @@ pub enum Refusal {
     ActorNotApplicable,
 }
 
-/// Whether keys are looked at or changed.
+/// What is done to keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Looked at.
     Read,
     /// Changed.
     Write,
+    /// Their secrets are revealed.
+    Reveal,
 }
 
 impl Caller {
@@ -148,7 +150,9 @@ impl Caller {
         self.require(match (reserved, access) {
             (false, Access::Read) => ControlPermission::KeysRead,
             (false, Access::Write) => ControlPermission::KeysWrite,
-            (true, Access::Read) => ControlPermission::ControlKeysRead,
+            (false, Access::Reveal) => ControlPermission::KeysReveal,
+            // No secret of these is ever kept: there is nothing to see but that.
+            (true, Access::Read | Access::Reveal) => ControlPermission::ControlKeysRead,
             (true, Access::Write) => ControlPermission::ControlKeysWrite,
         })?;
         workspace.map_or(Ok(()), |workspace| self.require_scope(workspace))

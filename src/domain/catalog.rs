@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::permission::{Grant, PermissionName};
+use super::rate_limit::RequestsPerHour;
 use super::route::{Route, RouteTable};
 
 /// The largest catalogue, in permissions.
@@ -31,6 +32,12 @@ pub struct Permission {
     /// Other permissions that a key with this one holds too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub implies: Vec<PermissionName>,
+    /// Whether a public key is allowed this.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub public: bool,
+    /// A rate limit of its own, which counts its requests instead of the workspace's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_hour: Option<RequestsPerHour>,
 }
 
 /// A catalogue that holds together: names are unique, no route is claimed twice, and what is implied
@@ -239,6 +246,8 @@ mod tests {
             description: String::new(),
             http_routes: Vec::new(),
             implies: implies.iter().map(|name| name.parse().unwrap()).collect(),
+            public: false,
+            requests_per_hour: None,
         }
     }
 

@@ -19,6 +19,8 @@ pub enum ControlPermission {
     KeysRead,
     /// Create and delete keys.
     KeysWrite,
+    /// Reveal secrets.
+    KeysReveal,
     /// Manage keys for nobody in particular where a policy lists roles.
     KeysWithoutActor,
     /// See workspaces.
@@ -29,10 +31,18 @@ pub enum ControlPermission {
     MembersRead,
     /// Add and remove members.
     MembersWrite,
+    /// See identifiers.
+    IdentifiersRead,
+    /// Create and delete identifiers.
+    IdentifiersWrite,
     /// See catalogues.
     CatalogsRead,
     /// Apply and delete catalogues.
     CatalogsWrite,
+    /// See network sets.
+    NetworkSetsRead,
+    /// Apply and delete network sets.
+    NetworkSetsWrite,
     /// See control keys.
     ControlKeysRead,
     /// Create and delete control keys.
@@ -41,17 +51,22 @@ pub enum ControlPermission {
 
 impl ControlPermission {
     /// All of them, in the order in which the catalogue shows them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::Authorize,
         Self::KeysRead,
         Self::KeysWrite,
+        Self::KeysReveal,
         Self::KeysWithoutActor,
         Self::WorkspacesRead,
         Self::WorkspacesWrite,
         Self::MembersRead,
         Self::MembersWrite,
+        Self::IdentifiersRead,
+        Self::IdentifiersWrite,
         Self::CatalogsRead,
         Self::CatalogsWrite,
+        Self::NetworkSetsRead,
+        Self::NetworkSetsWrite,
         Self::ControlKeysRead,
         Self::ControlKeysWrite,
     ];
@@ -63,13 +78,18 @@ impl ControlPermission {
             Self::Authorize => "claviger.authorize",
             Self::KeysRead => "claviger.keys.read",
             Self::KeysWrite => "claviger.keys.write",
+            Self::KeysReveal => "claviger.keys.reveal",
             Self::KeysWithoutActor => "claviger.keys.without_actor",
             Self::WorkspacesRead => "claviger.workspaces.read",
             Self::WorkspacesWrite => "claviger.workspaces.write",
             Self::MembersRead => "claviger.members.read",
             Self::MembersWrite => "claviger.members.write",
+            Self::IdentifiersRead => "claviger.identifiers.read",
+            Self::IdentifiersWrite => "claviger.identifiers.write",
             Self::CatalogsRead => "claviger.catalogs.read",
             Self::CatalogsWrite => "claviger.catalogs.write",
+            Self::NetworkSetsRead => "claviger.network_sets.read",
+            Self::NetworkSetsWrite => "claviger.network_sets.write",
             Self::ControlKeysRead => "claviger.control_keys.read",
             Self::ControlKeysWrite => "claviger.control_keys.write",
         }
@@ -79,7 +99,8 @@ impl ControlPermission {
         match self {
             Self::Authorize => "Ask whether a key may do something.",
             Self::KeysRead => "Get and list keys.",
-            Self::KeysWrite => "Create and delete keys.",
+            Self::KeysWrite => "Create, clone and delete keys.",
+            Self::KeysReveal => "Reveal secrets where the policy allows it.",
             Self::KeysWithoutActor => {
                 "Manage keys without naming a person where the policy lists roles."
             }
@@ -87,10 +108,16 @@ impl ControlPermission {
             Self::WorkspacesWrite => "Create, update and delete workspaces.",
             Self::MembersRead => "List members.",
             Self::MembersWrite => "Add and remove members.",
+            Self::IdentifiersRead => "List identifiers.",
+            Self::IdentifiersWrite => "Create and delete identifiers.",
             Self::CatalogsRead => "Get and list catalogues.",
             Self::CatalogsWrite => "Apply and delete catalogues.",
+            Self::NetworkSetsRead => "Get and list network sets.",
+            Self::NetworkSetsWrite => "Apply and delete network sets.",
             Self::ControlKeysRead => "Get and list control keys.",
-            Self::ControlKeysWrite => "Create and delete control keys, no wider than one's own.",
+            Self::ControlKeysWrite => {
+                "Create, clone and delete control keys, no wider than one's own."
+            }
         }
     }
 
@@ -115,6 +142,8 @@ pub fn control_catalog() -> &'static Catalog {
             description: permission.description().to_owned(),
             http_routes: Vec::new(),
             implies: Vec::new(),
+            public: false,
+            requests_per_hour: None,
         };
         Catalog::new(ControlPermission::ALL.into_iter().map(permission).collect())
             .expect("the names above are distinct")
@@ -171,7 +200,7 @@ pub enum BeyondCeiling {
     #[error("`expire_time` must not be later than your own")]
     Expiry,
     /// An address that the creator may not call from.
-    #[error("`allowed_ips` must lie within your own")]
+    #[error("`allowed_ips` and `network_sets` must lie within your own")]
     Addresses,
 }
 
@@ -199,7 +228,11 @@ pub fn check_ceiling(created: &Key, creator: &Key) -> Result<(), BeyondCeiling> 
     if outlives {
         return Err(BeyondCeiling::Expiry);
     }
-    if !creator.allowed_ips.cover(&created.allowed_ips) {
+    // Set by set, whatever they hold: the operator may change that.
+    let within = !created.is_good_anywhere()
+        && creator.allowed_ips.cover(&created.allowed_ips)
+        && created.network_sets.iter().all(|set| creator.network_sets.contains(set));
+    if !creator.is_good_anywhere() && !within {
         return Err(BeyondCeiling::Addresses);
     }
     Ok(())

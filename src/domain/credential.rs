@@ -6,6 +6,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::prelude::BASE64_STANDARD;
 use zeroize::Zeroizing;
 
+use super::public_key::PublicKey;
 use super::secret::{Secret, SecretDigest, check_form};
 
 /// What a client presented, reduced to what a decision needs.
@@ -17,6 +18,8 @@ pub enum Credential {
     Malformed,
     /// Something that may be a key: the digest of it.
     Presented(SecretDigest),
+    /// Something that may be the public key of a workspace.
+    Public(PublicKey),
 }
 
 /// Base64 as clients write it: with or without padding (RFC 7617 does not say).
@@ -26,11 +29,15 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 impl Credential {
-    /// A bare secret.
+    /// A bare secret, or a public key.
     #[must_use]
     pub fn from_api_key(api_key: &str) -> Self {
         match api_key {
             "" => Self::Missing,
+            // Secrets are longer.
+            text if text.len() == PublicKey::LENGTH => {
+                text.parse().map_or(Self::Malformed, Self::Public)
+            }
             text if check_form(text).is_ok() => Self::Presented(SecretDigest::of(text.as_bytes())),
             _ => Self::Malformed,
         }

@@ -1,14 +1,19 @@
 //! The decision: may this key do this, from this address, now?
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Permission};
 use super::control::WorkspaceScope;
 use super::credential::Credential;
+use super::identifier::IdentifierId;
+use super::instance::InstanceId;
 use super::key::Key;
 use super::name::WorkspaceId;
+use super::network::Networks;
 use super::permission::PermissionName;
+use super::rate_limit::{Counter, RateLimit, RequestsPerHour};
 use super::timestamp::Timestamp;
 
 /// What is asked about a credential.
@@ -22,6 +27,10 @@ pub struct Question<'a> {
     pub client_ip: Option<IpAddr>,
     /// The workspace that its request is for; `None`: whichever the key belongs to.
     pub workspace: Option<&'a WorkspaceId>,
+    /// The instance that its request arrived at; `None`: any.
+    pub instance: Option<&'a InstanceId>,
+    /// Identifiers in its request.
+    pub identifiers: &'a [IdentifierId],
     /// Whose keys may be meant.
     pub audience: Audience<'a>,
 }
@@ -60,13 +69,50 @@ impl Audience<'_> {
     }
 }
 
-/// A key together with the catalogue that its grants are read against.
+/// A key together with all that its workspace and the operator say of it.
 #[derive(Clone, Debug)]
 pub struct Subject {
     /// The key.
-    pub key: Key,
+    pub bearer: Bearer,
     /// The catalogue of its workspace.
     pub catalog: Arc<Catalog>,
+    /// The instance that its workspace lives on; `None`: on all of them.
+    pub instance: Option<InstanceId>,
+    /// The rate limit of its workspace.
+    pub requests_per_hour: Option<RequestsPerHour>,
+    /// The network sets that the key refers to, as they stand.
+    pub network_sets: Vec<Arc<Networks>>,
+    /// Of the identifiers that are asked about, those that are its workspace's.
+    pub identifiers: HashSet<IdentifierId>,
+}
+
+/// What a client that is known came with.
+#[derive(Clone, Debug)]
+pub enum Bearer {
+    /// A private key.
+    Private(Box<Key>),
+    /// The public key of this workspace.
+    Public(WorkspaceId),
+}
+
+impl Bearer {
+    /// The workspace that the key belongs to.
+    #[must_use]
+    pub fn workspace(&self) -> &WorkspaceId {
+        match self {
+            Self::Private(key) => &key.name.workspace,
+            Self::Public(workspace) => workspace,
+        }
+    }
+
+    /// The private key, if it is one.
+    #[must_use]
+    pub fn key(&self) -> Option<&Key> {
+        match self {
+            Self::Private(key) => Some(key),
+            Self::Public(_) => None,
+        }
+    }
 }
 
 /// Why a request is denied; in the order in which it is checked.
@@ -82,16 +128,24 @@ pub enum Denial {
     KeyExpired,
     /// The key belongs to another workspace.
     WorkspaceMismatch,
+    /// The key's workspace lives on another instance.
+    WrongInstance,
     /// There is no such permission.
     PermissionUnknown,
     /// No permission claims this request line.
     RouteUnknown,
+    /// The permission is not for public keys.
+    PublicKeyNotAllowed,
     /// The key does not hold the permission.
     PermissionDenied,
     /// The key is restricted to addresses, and none is known.
     IpMissing,
     /// The key may not be used from this address.
     IpDenied,
+    /// An identifier is not the key's workspace's.
+    IdentifierUnknown,
+    /// The rate limit is used up.
+    RateLimited,
 }
 
 /// The answer to a [`Question`].
@@ -99,20 +153,37 @@ pub enum Denial {
 pub struct Decision<'a> {
     /// Whether the request may go ahead, or why it may not.
     pub verdict: Result<(), Denial>,
-    /// The key, once it is known.
+    /// The workspace of the key, once that is known.
+    pub workspace: Option<&'a WorkspaceId>,
+    /// The key, once it is known and if it is a private one.
     pub key: Option<&'a Key>,
     /// The permission that was asked for, once it is known.
     pub permission: Option<&'a PermissionName>,
+    /// Where the key's workspace lives, if the request arrived elsewhere.
+    pub right_instance: Option<&'a InstanceId>,
+    /// The limit that has to count the request, if nothing else denies it.
+    pub limit: Option<(Counter, RequestsPerHour)>,
+    /// What that limit says, once it was asked.
+    pub rate_limit: Option<RateLimit>,
 }
 
-/// Decides. `subject` is what was found under the digest of the credential.
+/// Decides everything but whether the rate limit is used up, which only a count can tell. `subject` is
+/// what was found behind the credential.
 #[must_use]
 pub fn decide<'a>(
     question: &Question<'_>,
     subject: Option<&'a Subject>,
     now: Timestamp,
 ) -> Decision<'a> {
-    let mut decision = Decision { verdict: Ok(()), key: None, permission: None };
+    let mut decision = Decision {
+        verdict: Ok(()),
+        workspace: None,
+        key: None,
+        permission: None,
+        right_instance: None,
+        limit: None,
+        rate_limit: None,
+    };
     decision.verdict = check(question, subject, now, &mut decision);
     decision
 }
@@ -128,38 +199,90 @@ fn check<'a>(
     match question.credential {
         Credential::Missing => return Err(Denial::KeyMissing),
         Credential::Malformed => return Err(Denial::KeyMalformed),
-        Credential::Presented(_) => {}
+        Credential::Presented(_) | Credential::Public(_) => {}
     }
-    let Subject { key, catalog } = subject
-        .filter(|subject| question.audience.includes(&subject.key.name.workspace))
+    let subject = subject
+        .filter(|subject| question.audience.includes(subject.bearer.workspace()))
         .ok_or(Denial::KeyUnknown)?;
-    found.key = Some(key);
-    if key.is_expired(now) {
+    let workspace = subject.bearer.workspace();
+    found.workspace = Some(workspace);
+    found.key = subject.bearer.key();
+    if found.key.is_some_and(|key| key.is_expired(now)) {
         return Err(Denial::KeyExpired);
     }
-    if question.workspace.is_some_and(|workspace| *workspace != key.name.workspace) {
+    if question.workspace.is_some_and(|asked| asked != workspace) {
         return Err(Denial::WorkspaceMismatch);
     }
-    let permission = match question.action {
-        Action::None => None,
-        Action::Permission(name) => Some(catalog.find(name).ok_or(Denial::PermissionUnknown)?),
-        Action::HttpRequest { method, path } => {
-            Some(catalog.find_route(method, path).ok_or(Denial::RouteUnknown)?)
+    if let (Some(arrived), Some(lives)) = (question.instance, &subject.instance)
+        && arrived != lives
+    {
+        found.right_instance = Some(lives);
+        return Err(Denial::WrongInstance);
+    }
+    let permission = find_permission(question.action, &subject.catalog)?;
+    found.permission = permission.map(|permission| &permission.name);
+    match &subject.bearer {
+        Bearer::Public(_) => {
+            if !permission.is_some_and(|permission| permission.public) {
+                return Err(Denial::PublicKeyNotAllowed);
+            }
         }
-    };
-    if let Some(permission) = permission {
-        found.permission = Some(&permission.name);
-        if !catalog.gives(&key.permissions, &permission.name) {
-            return Err(Denial::PermissionDenied);
+        Bearer::Private(key) => check_private(question, key, permission, subject)?,
+    }
+    if !question.identifiers.iter().all(|id| subject.identifiers.contains(id)) {
+        return Err(Denial::IdentifierUnknown);
+    }
+    found.limit = limit(subject, permission);
+    Ok(())
+}
+
+fn find_permission<'a>(
+    action: Action<'_>,
+    catalog: &'a Catalog,
+) -> Result<Option<&'a Permission>, Denial> {
+    match action {
+        Action::None => Ok(None),
+        Action::Permission(name) => catalog.find(name).map(Some).ok_or(Denial::PermissionUnknown),
+        Action::HttpRequest { method, path } => {
+            catalog.find_route(method, path).map(Some).ok_or(Denial::RouteUnknown)
         }
     }
-    if !key.allowed_ips.is_any() {
+}
+
+/// What is checked of private keys only: the permission, and the address.
+fn check_private(
+    question: &Question<'_>,
+    key: &Key,
+    permission: Option<&Permission>,
+    subject: &Subject,
+) -> Result<(), Denial> {
+    if let Some(permission) = permission
+        && !subject.catalog.gives(&key.permissions, &permission.name)
+    {
+        return Err(Denial::PermissionDenied);
+    }
+    if !key.is_good_anywhere() {
         let address = question.client_ip.ok_or(Denial::IpMissing)?;
-        if !key.allowed_ips.admit(address) {
+        let mut sets = subject.network_sets.iter();
+        if !key.allowed_ips.contain(address) && !sets.any(|set| set.contain(address)) {
             return Err(Denial::IpDenied);
         }
     }
     Ok(())
+}
+
+/// The limit that counts a request: the permission's own or, if it has none, the workspace's.
+fn limit(subject: &Subject, permission: Option<&Permission>) -> Option<(Counter, RequestsPerHour)> {
+    let own = permission.and_then(|permission| {
+        permission.requests_per_hour.map(|limit| (Some(permission.name.clone()), limit))
+    });
+    let (permission, limit) = own.or(subject.requests_per_hour.map(|limit| (None, limit)))?;
+    let counter = Counter {
+        workspace: subject.bearer.workspace().clone(),
+        public: subject.bearer.key().is_none(),
+        permission,
+    };
+    Some((counter, limit))
 }
 
 #[cfg(test)]
@@ -168,8 +291,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        AllowedIps, DisplayName, Grant, KeyName, Method, Permission, Route, RouteTemplate,
-        SecretDigest,
+        DisplayName, KeyName, Method, NetworkSetId, Route, RouteTemplate, SecretDigest,
     };
 
     /// `read` and `write` have routes, `write` implies `read`, `login` has none.
@@ -186,6 +308,8 @@ mod tests {
                 .into_iter()
                 .collect(),
             implies: implies.iter().map(|name| name.parse().unwrap()).collect(),
+            public: name == "item.read",
+            requests_per_hour: (name == "item.write").then_some(RequestsPerHour::MIN),
         };
         let permissions = vec![
             permission("item.read", Some(("GET", "/items/{id}")), &[]),
@@ -202,16 +326,26 @@ mod tests {
         /// 0: missing, 1: malformed, else presented.
         credential: u8,
         known: bool,
+        public: bool,
         control: bool,
         in_scope: bool,
         expires_in: Option<i64>,
         asked_workspace: Option<bool>,
+        /// Whether the workspace lives somewhere, and whether the request arrived somewhere: there
+        /// or elsewhere.
+        lives: bool,
+        arrived: Option<bool>,
         /// An index into `ACTIONS`.
         action: usize,
         grants: Vec<usize>,
-        restricted: bool,
-        /// Whether there is an address, and whether it is an allowed one.
-        address: Option<bool>,
+        /// Restricted to networks of the key's own, and to a network set.
+        restricted: (bool, bool),
+        /// Whether there is an address, and whether it lies in the key's own networks, or in the
+        /// network set.
+        address: Option<(bool, bool)>,
+        /// Whether identifiers are named, and whether all of them are the workspace's.
+        identifiers: Option<bool>,
+        limited: bool,
     }
 
     /// An action, and the permission that it comes to.
@@ -233,43 +367,31 @@ mod tests {
         ("*", &["item.read", "item.write"]),
     ];
 
-    fn a_case() -> impl Strategy<Value = Case> {
-        (
-            (
+    prop_compose! {
+        fn a_case()(
+            (credential, known, public, control, in_scope) in (
                 0..8_u8,
                 prop::bool::weighted(0.9),
+                prop::bool::weighted(0.2),
                 prop::bool::weighted(0.1),
                 prop::bool::weighted(0.9),
             ),
-            prop_oneof![Just(None), (-1..=1_i64).prop_map(Some)],
-            proptest::option::of(prop::bool::weighted(0.9)),
-            0..ACTIONS.len(),
-            proptest::collection::vec(0..GRANTS.len(), 0..3),
-            (any::<bool>(), proptest::option::of(prop::bool::weighted(0.7))),
-        )
-            .prop_map(
-                |(
-                    (credential, known, control, in_scope),
-                    expires_in,
-                    asked_workspace,
-                    action,
-                    grants,
-                    (restricted, address),
-                )| {
-                    Case {
-                        credential,
-                        known,
-                        control,
-                        in_scope,
-                        expires_in,
-                        asked_workspace,
-                        action,
-                        grants,
-                        restricted,
-                        address,
-                    }
-                },
-            )
+            expires_in in prop_oneof![Just(None), (-1..=1_i64).prop_map(Some)],
+            asked_workspace in proptest::option::of(prop::bool::weighted(0.9)),
+            lives in any::<bool>(),
+            arrived in proptest::option::of(prop::bool::weighted(0.8)),
+            action in 0..ACTIONS.len(),
+            grants in proptest::collection::vec(0..GRANTS.len(), 0..3),
+            restricted in any::<(bool, bool)>(),
+            address in proptest::option::of(any::<(bool, bool)>()),
+            identifiers in proptest::option::of(prop::bool::weighted(0.8)),
+            limited in any::<bool>(),
+        ) -> Case {
+            Case {
+                credential, known, public, control, in_scope, expires_in, asked_workspace, lives,
+                arrived, action, grants, restricted, address, identifiers, limited,
+            }
+        }
     }
 
     /// The oracle: all reasons that hold, and of these the first.
@@ -281,51 +403,94 @@ mod tests {
         });
         let by_name = matches!(action, Action::Permission(_)) && permission.is_none();
         let by_route = matches!(action, Action::HttpRequest { .. }) && permission.is_none();
+        let (own, set) = case.restricted;
+        let inside = case.address.is_some_and(|(in_own, in_set)| own && in_own || set && in_set);
+        let private = !case.public;
+        let expired = case.expires_in.is_some_and(|seconds| seconds <= 0);
         let reasons = [
             (case.credential == 0, Denial::KeyMissing),
             (case.credential == 1, Denial::KeyMalformed),
             (unknown, Denial::KeyUnknown),
-            (case.expires_in.is_some_and(|seconds| seconds <= 0), Denial::KeyExpired),
+            (private && expired, Denial::KeyExpired),
             (case.asked_workspace == Some(false), Denial::WorkspaceMismatch),
+            (case.lives && case.arrived == Some(false), Denial::WrongInstance),
             (by_name, Denial::PermissionUnknown),
             (by_route, Denial::RouteUnknown),
-            (!held, Denial::PermissionDenied),
-            (case.restricted && case.address.is_none(), Denial::IpMissing),
-            (case.restricted && case.address == Some(false), Denial::IpDenied),
+            (case.public && permission != Some("item.read"), Denial::PublicKeyNotAllowed),
+            (private && !held, Denial::PermissionDenied),
+            (private && (own || set) && case.address.is_none(), Denial::IpMissing),
+            (private && (own || set) && !inside, Denial::IpDenied),
+            (case.identifiers == Some(false), Denial::IdentifierUnknown),
         ];
         reasons.into_iter().find(|(holds, _)| *holds).map_or(Ok(()), |(_, reason)| Err(reason))
     }
 
-    fn verdict(case: &Case, catalog: &Arc<Catalog>) -> Result<(), Denial> {
-        let now = Timestamp::from_micros(1_000_000_000).unwrap();
-        let id = |id: &str| WorkspaceId::from_id(id).unwrap();
+    fn id(id: &str) -> WorkspaceId {
+        WorkspaceId::from_id(id).unwrap()
+    }
+
+    fn subject(case: &Case, catalog: &Arc<Catalog>, now: Timestamp) -> Subject {
         let workspace = if case.control { WorkspaceId::reserved() } else { id("acme") };
-        let allowed =
-            if case.restricted { vec!["203.0.113.0/24".parse().unwrap()] } else { vec![] };
-        let grants = case.grants.iter().map(|grant| GRANTS[*grant].0.parse::<Grant>().unwrap());
-        let subject = Subject {
-            key: Key {
-                name: KeyName { workspace: workspace.clone(), id: uuid::Uuid::nil() },
-                display_name: "k".parse::<DisplayName>().unwrap(),
-                hint: String::new(),
-                permissions: grants.collect(),
-                allowed_ips: allowed.into_iter().collect::<AllowedIps>(),
-                created_by: None,
-                create_time: now,
-                last_seen_time: None,
-                expire_time: case
-                    .expires_in
-                    .and_then(|micros| Timestamp::from_micros(now.as_micros() + micros)),
-                workspace_scope: WorkspaceScope::default(),
+        let networks = |network: &str, given: bool| -> Networks {
+            given.then(|| network.parse().unwrap()).into_iter().collect()
+        };
+        let (own, set) = case.restricted;
+        let key = Key {
+            name: KeyName { workspace: workspace.clone(), id: uuid::Uuid::nil() },
+            display_name: "k".parse::<DisplayName>().unwrap(),
+            hint: String::new(),
+            permissions: case
+                .grants
+                .iter()
+                .map(|grant| GRANTS[*grant].0.parse().unwrap())
+                .collect(),
+            allowed_ips: networks("203.0.113.0/24", own),
+            network_sets: set.then(|| NetworkSetId::from_id("set").unwrap()).into_iter().collect(),
+            created_by: None,
+            create_time: now,
+            last_seen_time: None,
+            expire_time: case
+                .expires_in
+                .and_then(|micros| Timestamp::from_micros(now.as_micros() + micros)),
+            workspace_scope: WorkspaceScope::default(),
+        };
+        Subject {
+            bearer: if case.public {
+                Bearer::Public(workspace)
+            } else {
+                Bearer::Private(Box::new(key))
             },
             catalog: Arc::clone(catalog),
-        };
+            instance: case.lives.then(|| "here".parse().unwrap()),
+            requests_per_hour: case.limited.then_some(RequestsPerHour::MAX),
+            network_sets: vec![Arc::new(networks("198.51.100.0/25", set))],
+            identifiers: HashSet::from(["ours".parse().unwrap(), "too".parse().unwrap()]),
+        }
+    }
+
+    /// What a case comes to: the verdict, and the limit that has to count it.
+    fn verdict(
+        case: &Case,
+        catalog: &Arc<Catalog>,
+    ) -> (Result<(), Denial>, Option<(Counter, RequestsPerHour)>) {
+        let now = Timestamp::from_micros(1_000_000_000).unwrap();
+        let subject = subject(case, catalog, now);
         let scope: WorkspaceScope = if case.in_scope {
             WorkspaceScope::default()
         } else {
             [id("other")].into_iter().collect()
         };
-        let asked = case.asked_workspace.map(|same| if same { workspace } else { id("another") });
+        let asked = case
+            .asked_workspace
+            .map(|same| if same { subject.bearer.workspace().clone() } else { id("another") });
+        let arrived = case.arrived.map(|here| if here { "here" } else { "there" }.parse().unwrap());
+        let identifiers: Vec<IdentifierId> = match case.identifiers {
+            None => Vec::new(),
+            Some(all) => {
+                let last = if all { "too" } else { "theirs" };
+                ["ours", last].map(|id| id.parse().unwrap()).into()
+            }
+        };
         let question = Question {
             credential: match case.credential {
                 0 => Credential::Missing,
@@ -333,13 +498,26 @@ mod tests {
                 _ => Credential::Presented(SecretDigest::of(b"k")),
             },
             action: ACTIONS[case.action].0,
-            client_ip: case.address.map(|inside| {
-                if inside { [203, 0, 113, 9].into() } else { [198, 51, 100, 9].into() }
+            client_ip: case.address.map(|inside| match inside {
+                (true, _) => [203, 0, 113, 9].into(),
+                (false, true) => [198, 51, 100, 9].into(),
+                (false, false) => [198, 51, 100, 200].into(),
             }),
             workspace: asked.as_ref(),
+            instance: arrived.as_ref(),
+            identifiers: &identifiers,
             audience: Audience::Subjects(&scope),
         };
-        decide(&question, case.known.then_some(&subject), now).verdict
+        let decision = decide(&question, case.known.then_some(&subject), now);
+        (decision.verdict, decision.limit)
+    }
+
+    /// The limit that has to count an allowed request.
+    fn limit_oracle(case: &Case) -> Option<(Option<&'static str>, RequestsPerHour)> {
+        match ACTIONS[case.action].1 {
+            Some("item.write") => Some((Some("item.write"), RequestsPerHour::MIN)),
+            _ => case.limited.then_some((None, RequestsPerHour::MAX)),
+        }
     }
 
     proptest! {
@@ -347,7 +525,21 @@ mod tests {
 
         #[test]
         fn p4_a_decision_agrees_with_an_oracle(case in a_case()) {
-            prop_assert_eq!(verdict(&case, &catalog()), oracle(&case));
+            // An address cannot lie in both networks: the first is taken then.
+            let case = Case {
+                address: case.address.map(|(own, set)| (own, set && !own)),
+                ..case
+            };
+            let (verdict, limit) = verdict(&case, &catalog());
+            prop_assert_eq!(verdict, oracle(&case));
+            // A request that is denied is counted nowhere.
+            let expected = if verdict.is_ok() { limit_oracle(&case) } else { None };
+            let limit = limit.map(|(counter, limit)| {
+                prop_assert_eq!(counter.public, case.public);
+                Ok((counter.permission.map(String::from), limit))
+            });
+            let expected = expected.map(|(name, limit)| (name.map(str::to_owned), limit));
+            prop_assert_eq!(limit.transpose()?, expected);
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::control::WorkspaceScope;
 use super::display_name::DisplayName;
-use super::name::KeyName;
-use super::network::AllowedIps;
+use super::name::{KeyName, NetworkSetId};
+use super::network::Networks;
 use super::permission::{Grant, PermissionName};
 use super::timestamp::Timestamp;
 
@@ -11,6 +11,8 @@ use super::timestamp::Timestamp;
 pub const MAX_GRANTS: usize = 1_000;
 /// The most networks that a key is restricted to.
 pub const MAX_NETWORKS: usize = 1_000;
+/// The most network sets that a key refers to.
+pub const MAX_NETWORK_SETS: usize = 100;
 /// The most workspaces that a control key is restricted to.
 pub const MAX_SCOPE: usize = 1_000;
 
@@ -26,7 +28,9 @@ pub struct Key {
     /// What it may do.
     pub permissions: Vec<Grant>,
     /// Where it may be used from.
-    pub allowed_ips: AllowedIps,
+    pub allowed_ips: Networks,
+    /// The network sets that it may be used from too.
+    pub network_sets: Vec<NetworkSetId>,
     /// Who created it, if a call did.
     pub created_by: Option<String>,
     /// When it was created.
@@ -46,6 +50,13 @@ impl Key {
         self.expire_time.is_some_and(|expire_time| expire_time <= now)
     }
 
+    /// Whether the key may be used from every address, an unknown one included. A network set that
+    /// is empty restricts it nevertheless.
+    #[must_use]
+    pub fn is_good_anywhere(&self) -> bool {
+        self.allowed_ips.is_empty() && self.network_sets.is_empty()
+    }
+
     /// Whether this control key can do everything, from everywhere, for ever: one of these must
     /// always be left.
     #[must_use]
@@ -53,7 +64,7 @@ impl Key {
         self.name.workspace.is_reserved()
             && self.permissions.contains(&Grant::All)
             && self.expire_time.is_none()
-            && self.allowed_ips.is_any()
+            && self.is_good_anywhere()
             && self.workspace_scope.is_all()
     }
 }

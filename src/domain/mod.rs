@@ -7,14 +7,19 @@ mod control;
 mod credential;
 mod decision;
 mod display_name;
+mod identifier;
+mod instance;
 mod key;
 mod member;
 mod name;
 mod network;
 mod permission;
+mod public_key;
+mod rate_limit;
 mod route;
 mod secret;
 mod timestamp;
+mod vault;
 mod workspace;
 
 pub use caller::{Access, Actor, Caller, Refusal};
@@ -23,15 +28,25 @@ pub use control::{
     BeyondCeiling, ControlPermission, WorkspaceScope, check_ceiling, control_catalog,
 };
 pub use credential::Credential;
-pub use decision::{Action, Audience, Decision, Denial, Question, Subject, decide};
+pub use decision::{Action, Audience, Bearer, Decision, Denial, Question, Subject, decide};
 pub use display_name::{DisplayName, InvalidDisplayName, fold_case};
-pub use key::{Key, KeyFilter, MAX_GRANTS, MAX_NETWORKS, MAX_SCOPE};
+pub use identifier::{Identifier, IdentifierFilter, IdentifierId, IdentifierKind};
+pub use instance::{InstanceId, Instances, parse_endpoints};
+pub use key::{Key, KeyFilter, MAX_GRANTS, MAX_NETWORK_SETS, MAX_NETWORKS, MAX_SCOPE};
 pub use member::{Email, InvalidEmail, Member, Role};
 pub(crate) use name::parse_uuid;
-pub use name::{CatalogId, InvalidName, KeyName, MemberName, WorkspaceId};
-pub use network::{AllowedIps, Cidr, InvalidCidr};
+pub use name::{
+    CatalogId, IdentifierName, InvalidName, KeyName, MemberName, NetworkSetId, WorkspaceId,
+};
+pub use network::{Cidr, InvalidCidr, NetworkSet, Networks};
 pub use permission::{Grant, InvalidPermission, PermissionName};
+pub use public_key::PublicKey;
+pub use rate_limit::{Counter, RateLimit, RequestsPerHour};
 pub use route::{InvalidRoute, Method, Route, RouteTable, RouteTemplate};
 pub use secret::{ENTROPY_BYTES, InvalidKeyPrefix, InvalidSecret, KeyPrefix, Secret, SecretDigest};
 pub use timestamp::Timestamp;
-pub use workspace::{Policy, Workspace};
+pub use vault::{
+    EncryptionKey, EncryptionKeyId, InvalidEncryptionKey, NONCE_BYTES, SealedSecret, Unreadable,
+    Vault,
+};
+pub use workspace::{Policy, SecretVisibility, Workspace};

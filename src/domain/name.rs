@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::identifier::IdentifierId;
+
 /// A name that is not of the form it should be. The name itself is not repeated: what was sent by
 /// mistake may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,21 +35,6 @@ macro_rules! resource_id {
         pub struct $type(String);
 
         impl $type {
-            /// The id that is reserved for Claviger's own.
-            pub const RESERVED: &'static str = "claviger";
-
-            /// The reserved one.
-            #[must_use]
-            pub fn reserved() -> Self {
-                Self(Self::RESERVED.to_owned())
-            }
-
-            /// Whether this is the reserved one.
-            #[must_use]
-            pub fn is_reserved(&self) -> bool {
-                self.0 == Self::RESERVED
-            }
-
             /// The id, the last part of the resource name.
             #[must_use]
             pub fn as_str(&self) -> &str {
@@ -115,6 +102,36 @@ resource_id! {
     CatalogId, "catalogs", "catalog"
 }
 
+resource_id! {
+    /// A network set, `networkSets/{network_set}`.
+    NetworkSetId, "networkSets", "network_set"
+}
+
+/// Kinds of which Claviger has one of its own.
+macro_rules! reserved_id {
+    ($type:ident) => {
+        impl $type {
+            /// The id that is reserved for Claviger's own.
+            pub const RESERVED: &'static str = "claviger";
+
+            /// The reserved one.
+            #[must_use]
+            pub fn reserved() -> Self {
+                Self(Self::RESERVED.to_owned())
+            }
+
+            /// Whether this is the reserved one.
+            #[must_use]
+            pub fn is_reserved(&self) -> bool {
+                self.0 == Self::RESERVED
+            }
+        }
+    };
+}
+
+reserved_id!(WorkspaceId);
+reserved_id!(CatalogId);
+
 macro_rules! child_name {
     ($(#[$doc:meta])* $type:ident, $collection:literal, $child:literal, $id:ty, $parse:path) => {
         $(#[$doc])*
@@ -159,6 +176,15 @@ child_name! {
 child_name! {
     /// A member, `workspaces/{workspace}/members/{member}`. Their id is a UUID of version 7.
     MemberName, "members", "member", Uuid, parse_uuid
+}
+
+child_name! {
+    /// An identifier, `workspaces/{workspace}/identifiers/{identifier}`.
+    IdentifierName, "identifiers", "identifier", IdentifierId, parse_identifier
+}
+
+fn parse_identifier(id: &str) -> Option<IdentifierId> {
+    id.parse().ok()
 }
 
 /// Reads a UUID as Claviger writes them, in lower case with hyphens: a resource has one name

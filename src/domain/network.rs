@@ -1,4 +1,4 @@
-//! Networks, and the addresses that a key may be used from.
+//! Networks, and named sets of them.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,6 +6,9 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+use super::name::NetworkSetId;
+use super::timestamp::Timestamp;
 
 /// A network in CIDR notation (RFC 4632, RFC 4291), IPv4 or IPv6; a lone address is a network of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -100,46 +103,61 @@ impl From<Cidr> for String {
     }
 }
 
-/// The addresses that a key may be used from. Empty: any address.
+/// Networks, in the order in which they were given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct AllowedIps(Vec<Cidr>);
+pub struct Networks(Vec<Cidr>);
 
-impl AllowedIps {
-    /// Whether every address is allowed, a missing one included.
+impl Networks {
+    /// Whether there are none.
     #[must_use]
-    pub fn is_any(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether this address is allowed.
+    /// Whether this address lies in one of them.
     #[must_use]
-    pub fn admit(&self, address: IpAddr) -> bool {
-        self.is_any() || self.0.iter().any(|network| network.contains(address))
+    pub fn contain(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(address))
     }
 
-    /// Whether every address that the others admit is admitted here too. Networks here may
-    /// cover one of the others together, as two halves do a whole.
+    /// Whether every address of the others lies in these too. Some of these may cover one of the
+    /// others together, as two halves do a whole.
     #[must_use]
     pub fn cover(&self, others: &Self) -> bool {
-        if self.is_any() {
-            return true;
-        }
         let joined = IpNet::aggregate(&self.0.iter().map(|network| network.0).collect::<Vec<_>>());
-        !others.is_any()
-            && others.0.iter().all(|other| joined.iter().any(|network| network.contains(&other.0)))
+        others.0.iter().all(|other| joined.iter().any(|network| network.contains(&other.0)))
     }
 
     /// The networks, in the order in which they were given.
-    pub fn iter(&self) -> impl Iterator<Item = &Cidr> {
+    #[must_use]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Cidr> {
         self.0.iter()
     }
 }
 
-impl FromIterator<Cidr> for AllowedIps {
+impl FromIterator<Cidr> for Networks {
     fn from_iter<I: IntoIterator<Item = Cidr>>(networks: I) -> Self {
         Self(networks.into_iter().collect())
     }
+}
+
+/// A named list of networks that the operator maintains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkSet {
+    /// The resource name.
+    pub id: NetworkSetId,
+    /// What it holds; nothing admits nobody.
+    pub networks: Networks,
+    /// When it was first applied.
+    pub create_time: Timestamp,
+    /// When it was last applied.
+    pub update_time: Timestamp,
+}
+
+impl NetworkSet {
+    /// The largest set, in networks.
+    pub const MAX_NETWORKS: usize = 10_000;
 }
 
 #[cfg(test)]
@@ -148,7 +166,7 @@ mod tests {
 
     use super::*;
 
-    fn allowed(networks: &[&str]) -> AllowedIps {
+    fn networks(networks: &[&str]) -> Networks {
         networks.iter().map(|network| network.parse().unwrap()).collect()
     }
 
@@ -189,7 +207,7 @@ mod tests {
     #[test]
     fn b5_membership_at_the_edges() {
         for (networks, address, admitted) in [
-            (&[][..], "203.0.113.9", true),
+            (&[][..], "203.0.113.9", false),
             (&["203.0.113.0/24"], "203.0.113.0", true),
             (&["203.0.113.0/24"], "203.0.113.255", true),
             (&["203.0.113.0/24"], "203.0.114.0", false),
@@ -208,7 +226,7 @@ mod tests {
             (&["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"], "192.0.2.2", false),
         ] {
             assert_eq!(
-                allowed(networks).admit(address.parse().unwrap()),
+                self::networks(networks).contain(address.parse().unwrap()),
                 admitted,
                 "{networks:?} {address}"
             );
@@ -219,16 +237,16 @@ mod tests {
     fn covering_is_by_the_union() {
         for (wide, narrow, covers) in [
             (&[][..], &[][..], true),
-            (&[], &["10.0.0.0/8"], true),
-            (&["10.0.0.0/8"], &[], false),
+            (&[], &["10.0.0.0/8"], false),
+            (&["10.0.0.0/8"], &[], true),
             (&["10.0.0.0/8"], &["10.1.0.0/16", "10.2.0.1"], true),
             (&["10.0.0.0/8"], &["10.1.0.0/16", "11.0.0.0/8"], false),
             (&["10.0.0.0/9", "10.128.0.0/9"], &["10.0.0.0/8"], true),
             (&["10.0.0.0/9"], &["10.0.0.0/8"], false),
             (&["0.0.0.0/0"], &["::/0"], false),
-            (&["0.0.0.0/0", "::/0"], &[], false),
+            (&["0.0.0.0/0", "::/0"], &["10.0.0.0/8", "::1"], true),
         ] {
-            assert_eq!(allowed(wide).cover(&allowed(narrow)), covers, "{wide:?} {narrow:?}");
+            assert_eq!(networks(wide).cover(&networks(narrow)), covers, "{wide:?} {narrow:?}");
         }
     }
 
@@ -276,13 +294,13 @@ mod tests {
     proptest! {
         #[test]
         fn b5_membership_agrees_with_an_oracle(cases in proptest::collection::vec(network_and_address(), 1..4)) {
-            let list: Result<AllowedIps, _> =
+            let list: Result<Networks, _> =
                 cases.iter().map(|(network, length, _)| format!("{network}/{length}").parse::<Cidr>()).collect();
             // Only networks inside ::ffff:0:0/96 are refused here.
             prop_assume!(list.is_ok());
             for (_, _, address) in &cases {
                 let expected = cases.iter().any(|(network, length, _)| oracle(*network, *length, *address));
-                prop_assert_eq!(list.as_ref().unwrap().admit(*address), expected);
+                prop_assert_eq!(list.as_ref().unwrap().contain(*address), expected);
             }
         }
     }

@@ -7,12 +7,17 @@ use tonic::{Request, Response, Status};
 use super::caller::caller_without_actor;
 use super::convert;
 use crate::authorize::Engine;
-use crate::domain::{ControlPermission, WorkspaceId};
+use crate::clock::Clock;
+use crate::domain::{ControlPermission, Instances, WorkspaceId};
 use crate::proto::authorization_service_server::AuthorizationService;
 use crate::proto::{AuthorizeRequest, AuthorizeResponse};
 
 #[derive(Debug)]
-pub(super) struct AuthorizationServer(pub(super) Arc<Engine>);
+pub(super) struct AuthorizationServer {
+    pub(super) engine: Arc<Engine>,
+    pub(super) instances: Arc<Instances>,
+    pub(super) clock: Arc<dyn Clock>,
+}
 
 #[tonic::async_trait]
 impl AuthorizationService for AuthorizationServer {
@@ -27,14 +32,17 @@ impl AuthorizationService for AuthorizationServer {
         if let Some(Ok(workspace)) = &workspace {
             caller.require_scope(workspace)?;
         }
-        let question = convert::question(&request, workspace.as_ref(), caller.scope())?;
-        let subject = self.0.find(question.credential).await?;
-        let decision = self.0.decide(&question, subject.as_ref());
+        let asked = convert::asked(&request, workspace)?;
+        let question = asked.question(&request, caller.scope(), &self.instances);
+        let subject = self.engine.find(&question).await?;
+        let decision = self.engine.decide(&question, subject.as_ref());
         tracing::debug!(
+            workspace = decision.workspace.map(tracing::field::display),
             key = decision.key.map(|key| tracing::field::display(&key.name)),
             verdict = ?decision.verdict,
             "decided"
         );
-        Ok(Response::new(decision.into()))
+        let now = self.clock.now();
+        Ok(Response::new(convert::authorize_response(&decision, &self.instances, now)))
     }
 }

@@ -4,16 +4,21 @@ use tonic::{Request, Response, Status};
 
 use super::caller::caller_without_actor;
 use super::{convert, page_token};
-use crate::domain::{CatalogId, ControlPermission};
-use crate::manage::{Catalogs, Violation};
+use crate::domain::{CatalogId, ControlPermission, NetworkSetId};
+use crate::manage::{Catalogs, NetworkSets, Violation};
 use crate::proto::catalog_service_server::CatalogService;
 use crate::proto::{
-    ApplyCatalogRequest, ApplyCatalogResponse, DeleteCatalogRequest, DeleteCatalogResponse,
-    GetCatalogRequest, GetCatalogResponse, ListCatalogsRequest, ListCatalogsResponse,
+    ApplyCatalogRequest, ApplyCatalogResponse, ApplyNetworkSetRequest, ApplyNetworkSetResponse,
+    DeleteCatalogRequest, DeleteCatalogResponse, DeleteNetworkSetRequest, DeleteNetworkSetResponse,
+    GetCatalogRequest, GetCatalogResponse, GetNetworkSetRequest, GetNetworkSetResponse,
+    ListCatalogsRequest, ListCatalogsResponse, ListNetworkSetsRequest, ListNetworkSetsResponse,
 };
 
 #[derive(Debug)]
-pub(super) struct CatalogServer(pub(super) Catalogs);
+pub(super) struct CatalogServer {
+    pub(super) catalogs: Catalogs,
+    pub(super) network_sets: NetworkSets,
+}
 
 #[tonic::async_trait]
 impl CatalogService for CatalogServer {
@@ -25,7 +30,7 @@ impl CatalogService for CatalogServer {
         caller.require(ControlPermission::CatalogsWrite)?;
         caller.require_all_workspaces()?;
         let (id, catalog) = convert::apply_catalog(request.into_inner())?;
-        let applied = self.0.apply(&caller, id, catalog).await?;
+        let applied = self.catalogs.apply(&caller, id, catalog).await?;
         Ok(Response::new(ApplyCatalogResponse { catalog: Some(applied.into()) }))
     }
 
@@ -37,7 +42,7 @@ impl CatalogService for CatalogServer {
         caller.require(ControlPermission::CatalogsRead)?;
         let GetCatalogRequest { name } = request.into_inner();
         let id: CatalogId = name.parse().map_err(|error| Violation::new("name", error))?;
-        let catalog = self.0.get(&id).await?;
+        let catalog = self.catalogs.get(&id).await?;
         Ok(Response::new(GetCatalogResponse { catalog: Some(catalog.into()) }))
     }
 
@@ -51,7 +56,7 @@ impl CatalogService for CatalogServer {
         let query = ListCatalogsRequest::default();
         let page_size = convert::page_size(page_size)?;
         let after = page_token::decode::<CatalogId>(&query, &page_token)?;
-        let (catalogs, more) = self.0.list(after.as_ref(), page_size).await?;
+        let (catalogs, more) = self.catalogs.list(after.as_ref(), page_size).await?;
         let last = catalogs.last().filter(|_| more);
         let next_page_token =
             last.map(|(id, ..)| page_token::encode(&query, id)).unwrap_or_default();
@@ -70,7 +75,64 @@ impl CatalogService for CatalogServer {
         caller.require_all_workspaces()?;
         let DeleteCatalogRequest { name } = request.into_inner();
         let id: CatalogId = name.parse().map_err(|error| Violation::new("name", error))?;
-        self.0.delete(&caller, id).await?;
+        self.catalogs.delete(&caller, id).await?;
         Ok(Response::new(DeleteCatalogResponse {}))
+    }
+
+    async fn apply_network_set(
+        &self,
+        request: Request<ApplyNetworkSetRequest>,
+    ) -> Result<Response<ApplyNetworkSetResponse>, Status> {
+        let caller = caller_without_actor(&request)?;
+        caller.require(ControlPermission::NetworkSetsWrite)?;
+        caller.require_all_workspaces()?;
+        let (id, networks) = convert::apply_network_set(request.into_inner())?;
+        let applied = self.network_sets.apply(&caller, id, networks).await?;
+        Ok(Response::new(ApplyNetworkSetResponse { network_set: Some(applied.into()) }))
+    }
+
+    async fn get_network_set(
+        &self,
+        request: Request<GetNetworkSetRequest>,
+    ) -> Result<Response<GetNetworkSetResponse>, Status> {
+        let caller = caller_without_actor(&request)?;
+        caller.require(ControlPermission::NetworkSetsRead)?;
+        let GetNetworkSetRequest { name } = request.into_inner();
+        let id: NetworkSetId = name.parse().map_err(|error| Violation::new("name", error))?;
+        let set = self.network_sets.get(&id).await?;
+        Ok(Response::new(GetNetworkSetResponse { network_set: Some(set.into()) }))
+    }
+
+    async fn list_network_sets(
+        &self,
+        request: Request<ListNetworkSetsRequest>,
+    ) -> Result<Response<ListNetworkSetsResponse>, Status> {
+        let caller = caller_without_actor(&request)?;
+        caller.require(ControlPermission::NetworkSetsRead)?;
+        let ListNetworkSetsRequest { page_size, page_token } = request.into_inner();
+        let query = ListNetworkSetsRequest::default();
+        let page_size = convert::page_size(page_size)?;
+        let after = page_token::decode::<NetworkSetId>(&query, &page_token)?;
+        let (sets, more) = self.network_sets.list(after.as_ref(), page_size).await?;
+        let last = sets.last().filter(|_| more);
+        let next_page_token =
+            last.map(|(id, ..)| page_token::encode(&query, id)).unwrap_or_default();
+        Ok(Response::new(ListNetworkSetsResponse {
+            network_sets: sets.into_iter().map(convert::listed_network_set).collect(),
+            next_page_token,
+        }))
+    }
+
+    async fn delete_network_set(
+        &self,
+        request: Request<DeleteNetworkSetRequest>,
+    ) -> Result<Response<DeleteNetworkSetResponse>, Status> {
+        let caller = caller_without_actor(&request)?;
+        caller.require(ControlPermission::NetworkSetsWrite)?;
+        caller.require_all_workspaces()?;
+        let DeleteNetworkSetRequest { name } = request.into_inner();
+        let id: NetworkSetId = name.parse().map_err(|error| Violation::new("name", error))?;
+        self.network_sets.delete(&caller, id).await?;
+        Ok(Response::new(DeleteNetworkSetResponse {}))
     }
 }

@@ -8,8 +8,9 @@ use crate::domain::{Access, Caller, InvalidName, KeyName, WorkspaceId};
 use crate::manage::{Actors, Keys, Violation};
 use crate::proto::key_service_server::KeyService;
 use crate::proto::{
-    CreateKeyRequest, CreateKeyResponse, DeleteKeyRequest, DeleteKeyResponse, GetKeyRequest,
-    GetKeyResponse, ListKeysRequest, ListKeysResponse,
+    CloneKeyRequest, CloneKeyResponse, CreateKeyRequest, CreateKeyResponse, DeleteKeyRequest,
+    DeleteKeyResponse, GetKeyRequest, GetKeyResponse, ListKeysRequest, ListKeysResponse,
+    RevealKeyRequest, RevealKeyResponse,
 };
 
 #[derive(Debug)]
@@ -49,6 +50,33 @@ impl KeyService for KeyServer {
             convert::create_key(request, parent)?;
         let created = self.keys.create(&caller, workspace, draft, request_id).await?;
         Ok(Response::new(convert::create_key_response(created)))
+    }
+
+    async fn clone_key(
+        &self,
+        request: Request<CloneKeyRequest>,
+    ) -> Result<Response<CloneKeyResponse>, Status> {
+        let name = request.get_ref().name.parse::<KeyName>();
+        let caller = self.admit(&request, Access::Write, workspace_of(&name)).await?;
+        let CloneKeyRequest { name: _, request_id } = request.into_inner();
+        let name = name.map_err(|error| Violation::new("name", error))?;
+        let request_id = convert::request_id(&request_id)?;
+        let created = self.keys.clone(&caller, name, request_id).await?;
+        Ok(Response::new(convert::clone_key_response(created)))
+    }
+
+    async fn reveal_key(
+        &self,
+        request: Request<RevealKeyRequest>,
+    ) -> Result<Response<RevealKeyResponse>, Status> {
+        let name = request.get_ref().name.parse::<KeyName>();
+        let caller = self.admit(&request, Access::Reveal, workspace_of(&name)).await?;
+        let name = name.map_err(|error| Violation::new("name", error))?;
+        let secret = self.keys.reveal(&caller, &name).await?;
+        Ok(Response::new(RevealKeyResponse {
+            authorization_header: secret.authorization_header(),
+            secret: secret.expose().to_owned(),
+        }))
     }
 
     async fn get_key(

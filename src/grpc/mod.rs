@@ -21,6 +21,7 @@ pub use health::{HealthService, Readiness};
 
 use crate::authorize::Engine;
 use crate::clock::Clock;
+use crate::domain::{Instances, Vault};
 use crate::manage;
 use crate::proto;
 use crate::proto::authorization_service_server::AuthorizationServiceServer;
@@ -52,20 +53,38 @@ pub fn routes(
     store: &Arc<Store>,
     engine: &Arc<Engine>,
     clock: &Arc<dyn Clock>,
+    instances: Instances,
+    vault: &Arc<Vault>,
     health: HealthService,
 ) -> Result<Routes, tonic_reflection::server::Error> {
+    let instances = Arc::new(instances);
+    let store = || Arc::clone(store);
+    let clock = || Arc::clone(clock);
+    let actors = manage::Actors::new(store());
     let keys = keys::KeyServer {
-        keys: manage::Keys::new(Arc::clone(store), Arc::clone(clock)),
-        actors: manage::Actors::new(Arc::clone(store)),
+        keys: manage::Keys::new(store(), clock(), Arc::clone(vault)),
+        actors: actors.clone(),
     };
     let workspaces = workspaces::WorkspaceServer {
-        workspaces: manage::Workspaces::new(Arc::clone(store), Arc::clone(clock)),
-        members: manage::Members::new(Arc::clone(store), Arc::clone(clock)),
-        actors: manage::Actors::new(Arc::clone(store)),
+        workspaces: manage::Workspaces::new(
+            store(),
+            clock(),
+            Arc::clone(&instances),
+            Arc::clone(vault),
+        ),
+        members: manage::Members::new(store(), clock()),
+        identifiers: manage::Identifiers::new(store(), clock()),
+        actors,
     };
-    let catalogs =
-        catalogs::CatalogServer(manage::Catalogs::new(Arc::clone(store), Arc::clone(clock)));
-    let authorization = authorization::AuthorizationServer(Arc::clone(engine));
+    let catalogs = catalogs::CatalogServer {
+        catalogs: manage::Catalogs::new(store(), clock()),
+        network_sets: manage::NetworkSets::new(store(), clock()),
+    };
+    let authorization = authorization::AuthorizationServer {
+        engine: Arc::clone(engine),
+        instances,
+        clock: clock(),
+    };
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)

@@ -11,7 +11,7 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::domain::{CatalogId, Email, Timestamp, WorkspaceId};
+use crate::domain::{CatalogId, Email, IdentifierId, NetworkSetId, Timestamp, WorkspaceId};
 use crate::manage::Violation;
 use crate::store::Cursor;
 
@@ -52,7 +52,9 @@ macro_rules! text_position {
 
 text_position!(WorkspaceId, WorkspaceId::from_id);
 text_position!(CatalogId, CatalogId::from_id);
+text_position!(NetworkSetId, NetworkSetId::from_id);
 text_position!(Email, Email::from_str);
+text_position!(IdentifierId, IdentifierId::from_str);
 
 /// The token for a position in the list that `query` asks for: a request without page size and
 /// token.

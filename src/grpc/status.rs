@@ -133,17 +133,16 @@ impl From<Error> for Status {
             }
             Error::Reserved(_) => status(Code::PermissionDenied, "RESERVED", message),
             Error::Invalid(violations) => invalid(message, violations),
-            Error::NotBuilt(field) => {
-                let metadata = HashMap::from([("field".to_owned(), field.to_owned())]);
-                let details =
-                    ErrorDetails::with_error_info("FIELD_NOT_SUPPORTED", DOMAIN, metadata);
-                Status::with_error_details(Code::Unimplemented, message, details)
-            }
             Error::NotFound(resource) => status(Code::NotFound, not_found(resource), message),
             Error::WorkspaceExists => status(Code::AlreadyExists, "WORKSPACE_EXISTS", message),
             Error::MemberExists => status(Code::AlreadyExists, "MEMBER_EXISTS", message),
+            Error::IdentifierExists => status(Code::AlreadyExists, "IDENTIFIER_EXISTS", message),
             Error::RequestIdReused => status(Code::AlreadyExists, "REQUEST_ID_REUSED", message),
             Error::Precondition(precondition) => failed(&precondition, &message),
+            Error::Unreadable(error) => {
+                tracing::error!(%error, "a secret was not revealed");
+                status(Code::DataLoss, "SECRET_UNREADABLE", message)
+            }
             Error::Store(error) => error.into(),
             Error::Entropy(error) => {
                 tracing::error!(%error, "no random bytes");
@@ -170,6 +169,8 @@ const fn not_found(resource: Resource) -> &'static str {
         Resource::Workspace => "WORKSPACE_NOT_FOUND",
         Resource::Catalog => "CATALOG_NOT_FOUND",
         Resource::Member => "MEMBER_NOT_FOUND",
+        Resource::NetworkSet => "NETWORK_SET_NOT_FOUND",
+        Resource::Identifier => "IDENTIFIER_NOT_FOUND",
     }
 }
 
@@ -178,6 +179,11 @@ fn failed(precondition: &Precondition, message: &str) -> Status {
         Precondition::MaxKeysReached { .. } => ("MAX_KEYS_REACHED", String::new()),
         Precondition::LastKey => ("LAST_KEY", String::new()),
         Precondition::LastOperatorKey => ("LAST_OPERATOR_KEY", String::new()),
+        Precondition::SecretShownOnce => ("SECRET_SHOWN_ONCE", String::new()),
+        Precondition::EncryptionKeyMissing => ("ENCRYPTION_KEY_MISSING", String::new()),
+        Precondition::EncryptionKeyUnknown(_) => ("ENCRYPTION_KEY_UNKNOWN", String::new()),
+        Precondition::KeyExpired => ("KEY_EXPIRED", String::new()),
+        Precondition::NetworkSetInUse { key } => ("NETWORK_SET_IN_USE", key.to_string()),
         Precondition::RequestKeyDeleted => ("REQUEST_KEY_DELETED", String::new()),
         Precondition::WorkspaceNotEmpty => ("WORKSPACE_NOT_EMPTY", String::new()),
         Precondition::CatalogNotFound => ("CATALOG_NOT_FOUND", String::new()),

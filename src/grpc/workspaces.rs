@@ -4,20 +4,23 @@ use tonic::{Request, Response, Status};
 
 use super::caller::{caller, caller_without_actor};
 use super::{convert, page_token};
-use crate::domain::{Caller, ControlPermission, Email, MemberName, WorkspaceId};
-use crate::manage::{Actors, Members, Violation, Workspaces};
+use crate::domain::{Caller, ControlPermission, Email, IdentifierName, MemberName, WorkspaceId};
+use crate::manage::{Actors, Identifiers, Members, Violation, Workspaces};
 use crate::proto::workspace_service_server::WorkspaceService;
 use crate::proto::{
-    AddMemberRequest, AddMemberResponse, CreateWorkspaceRequest, CreateWorkspaceResponse,
-    DeleteWorkspaceRequest, DeleteWorkspaceResponse, GetWorkspaceRequest, GetWorkspaceResponse,
-    ListMembersRequest, ListMembersResponse, ListWorkspacesRequest, ListWorkspacesResponse,
-    RemoveMemberRequest, RemoveMemberResponse, UpdateWorkspaceRequest, UpdateWorkspaceResponse,
+    AddMemberRequest, AddMemberResponse, CreateIdentifierRequest, CreateIdentifierResponse,
+    CreateWorkspaceRequest, CreateWorkspaceResponse, DeleteIdentifierRequest,
+    DeleteIdentifierResponse, DeleteWorkspaceRequest, DeleteWorkspaceResponse, GetWorkspaceRequest,
+    GetWorkspaceResponse, ListIdentifiersRequest, ListIdentifiersResponse, ListMembersRequest,
+    ListMembersResponse, ListWorkspacesRequest, ListWorkspacesResponse, RemoveMemberRequest,
+    RemoveMemberResponse, UpdateWorkspaceRequest, UpdateWorkspaceResponse,
 };
 
 #[derive(Debug)]
 pub(super) struct WorkspaceServer {
     pub(super) workspaces: Workspaces,
     pub(super) members: Members,
+    pub(super) identifiers: Identifiers,
     pub(super) actors: Actors,
 }
 
@@ -159,5 +162,48 @@ impl WorkspaceService for WorkspaceServer {
         let name = name.map_err(|error| Violation::new("name", error))?;
         self.members.remove(&caller, name).await?;
         Ok(Response::new(RemoveMemberResponse {}))
+    }
+
+    async fn create_identifier(
+        &self,
+        request: Request<CreateIdentifierRequest>,
+    ) -> Result<Response<CreateIdentifierResponse>, Status> {
+        let parent = request.get_ref().parent.parse::<WorkspaceId>();
+        let permission = ControlPermission::IdentifiersWrite;
+        let caller = self.admit(&request, permission, parent.as_ref().ok()).await?;
+        let draft = convert::create_identifier(request.into_inner(), parent)?;
+        let identifier = self.identifiers.create(&caller, draft).await?;
+        Ok(Response::new(CreateIdentifierResponse { identifier: Some(identifier.into()) }))
+    }
+
+    async fn list_identifiers(
+        &self,
+        request: Request<ListIdentifiersRequest>,
+    ) -> Result<Response<ListIdentifiersResponse>, Status> {
+        let parent = request.get_ref().parent.parse::<WorkspaceId>();
+        self.admit(&request, ControlPermission::IdentifiersRead, parent.as_ref().ok()).await?;
+        let convert::ListIdentifiers { workspace, filter, page_size, after, query } =
+            convert::list_identifiers(request.into_inner(), parent)?;
+        let (identifiers, more) =
+            self.identifiers.list(&workspace, &filter, after.as_ref(), page_size).await?;
+        let last = identifiers.last().filter(|_| more);
+        let next_page_token =
+            last.map(|last| page_token::encode(&query, &last.name.id)).unwrap_or_default();
+        Ok(Response::new(ListIdentifiersResponse {
+            identifiers: identifiers.into_iter().map(Into::into).collect(),
+            next_page_token,
+        }))
+    }
+
+    async fn delete_identifier(
+        &self,
+        request: Request<DeleteIdentifierRequest>,
+    ) -> Result<Response<DeleteIdentifierResponse>, Status> {
+        let name = request.get_ref().name.parse::<IdentifierName>();
+        let workspace = name.as_ref().ok().map(|name| &name.workspace);
+        let caller = self.admit(&request, ControlPermission::IdentifiersWrite, workspace).await?;
+        let name = name.map_err(|error| Violation::new("name", error))?;
+        self.identifiers.delete(&caller, name).await?;
+        Ok(Response::new(DeleteIdentifierResponse {}))
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::entropy::EntropyError;
-use crate::domain::{BeyondCeiling, KeyName, PermissionName, Refusal};
+use crate::domain::{BeyondCeiling, EncryptionKeyId, KeyName, PermissionName, Refusal, Unreadable};
 use crate::store::{AsStoreError, StoreError};
 
 /// Why the control plane did not do what it was asked.
@@ -21,9 +21,6 @@ pub enum Error {
     /// Fields that do not hold; at least one.
     #[error("{}", join(.0))]
     Invalid(Vec<Violation>),
-    /// A field whose enforcement is not built yet.
-    #[error("`{0}` is not supported yet, and is refused rather than ignored")]
-    NotBuilt(&'static str),
     /// There is no such thing. Says nothing else, so that nobody learns what exists elsewhere.
     #[error("there is no such {0}")]
     NotFound(Resource),
@@ -33,6 +30,9 @@ pub enum Error {
     /// The workspace has a member of this address.
     #[error("the workspace has a member of this e-mail address already")]
     MemberExists,
+    /// The workspace has such an identifier.
+    #[error("the workspace has such an identifier already")]
+    IdentifierExists,
     /// The `request_id` was used for something else.
     #[error(
         "this `request_id` was used for a different request in the last 24 hours: use a new one"
@@ -41,6 +41,9 @@ pub enum Error {
     /// The state of things does not admit it.
     #[error(transparent)]
     Precondition(#[from] Precondition),
+    /// A sealed secret cannot be opened.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -90,6 +93,10 @@ pub enum Resource {
     Catalog,
     /// A member.
     Member,
+    /// A network set.
+    NetworkSet,
+    /// An identifier.
+    Identifier,
 }
 
 impl fmt::Display for Resource {
@@ -99,6 +106,8 @@ impl fmt::Display for Resource {
             Self::Workspace => "workspace",
             Self::Catalog => "catalogue",
             Self::Member => "member",
+            Self::NetworkSet => "network set",
+            Self::Identifier => "identifier",
         })
     }
 }
@@ -118,6 +127,26 @@ pub enum Precondition {
     /// No unrestricted control key would be left.
     #[error("this is the last control key that may do everything: create another first")]
     LastOperatorKey,
+    /// The key's secret is nowhere any more.
+    #[error(
+        "the secret was shown once, when the key was created: create or clone a key to get a new one"
+    )]
+    SecretShownOnce,
+    /// The server cannot seal secrets.
+    #[error(
+        "secrets can be revealable only where the server has an encryption key: set CLAVIGER_SECRET_ENCRYPTION_KEY"
+    )]
+    EncryptionKeyMissing,
+    /// Secrets are sealed with a key that the server does not have.
+    #[error(
+        "there are revealable secrets under the encryption key {}, which is neither \
+         CLAVIGER_SECRET_ENCRYPTION_KEY nor CLAVIGER_SECRET_ENCRYPTION_KEY_PREVIOUS",
+        .0.as_str()
+    )]
+    EncryptionKeyUnknown(EncryptionKeyId),
+    /// A key cannot be cloned any more.
+    #[error("the key has expired, and its clone would be dead at birth: create a key instead")]
+    KeyExpired,
     /// The key that this `request_id` created is gone.
     #[error("the key that this `request_id` created was deleted: use a new one to create another")]
     RequestKeyDeleted,
@@ -130,6 +159,12 @@ pub enum Precondition {
     /// Workspaces use the catalogue.
     #[error("the catalogue is used by a workspace: delete that first")]
     CatalogInUse,
+    /// A key refers to the network set.
+    #[error("the network set is used by `{key}`: delete that key first")]
+    NetworkSetInUse {
+        /// One key that refers to it.
+        key: KeyName,
+    },
     /// A permission would go that a key holds.
     #[error("`{permission}` is held by `{key}`: delete that key, or keep the permission")]
     PermissionHeld {

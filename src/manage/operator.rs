@@ -8,7 +8,7 @@ use super::entropy::new_id;
 use super::error::Error;
 use crate::clock::Clock;
 use crate::domain::{
-    AllowedIps, CatalogId, Grant, Key, KeyName, KeyPrefix, Policy, Secret, Timestamp, Workspace,
+    CatalogId, Grant, Key, KeyName, KeyPrefix, Networks, Policy, Secret, Timestamp, Workspace,
     WorkspaceId, WorkspaceScope,
 };
 use crate::store::{Store, StoreError, Transaction, UnitOfWork};
@@ -69,6 +69,8 @@ impl UnitOfWork for Initialize {
             id: WorkspaceId::reserved(),
             display_name: "Claviger".parse().expect("it is a display name"),
             catalog: CatalogId::reserved(),
+            instance: None,
+            public_key: None,
             policy: Policy { key_prefix: KeyPrefix::control(), ..Policy::default() },
             create_time: self.now,
             update_time: self.now,
@@ -112,7 +114,8 @@ fn operator_key(id: Uuid, secret: &Secret, now: Timestamp) -> Key {
         display_name: "Operator key".parse().expect("it is a display name"),
         hint: secret.hint(),
         permissions: vec![Grant::All],
-        allowed_ips: AllowedIps::default(),
+        allowed_ips: Networks::default(),
+        network_sets: Vec::new(),
         created_by: None,
         create_time: now,
         last_seen_time: None,

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use uuid::Uuid;
-
-use super::entropy::{new_id, random};
+use super::entropy::random;
 use super::error::{Error, Precondition, Resource, Violation};
-use super::keys::{CreatedKey, KeyDraft, build_key, check_known};
+use super::keys::{CreatedKey, Issue, KeyDraft, check_known};
 use crate::clock::Clock;
 use crate::domain::{
-    AllowedIps, Caller, CatalogId, DisplayName, ENTROPY_BYTES, Grant, KeyPrefix, Policy, Role,
-    Timestamp, Workspace, WorkspaceId, WorkspaceScope,
+    Caller, CatalogId, DisplayName, Grant, InstanceId, Instances, KeyPrefix, Networks, Policy,
+    PublicKey, RequestsPerHour, Role, SecretVisibility, Timestamp, Vault, Workspace, WorkspaceId,
+    WorkspaceScope,
 };
 use crate::store::{Store, Transaction, UnitOfWork};
 
@@ -19,6 +18,8 @@ use crate::store::{Store, Transaction, UnitOfWork};
 pub struct Workspaces {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
+    instances: Arc<Instances>,
+    vault: Arc<Vault>,
 }
 
 /// What a caller asks of a new workspace.
@@ -30,6 +31,8 @@ pub struct WorkspaceDraft {
     pub display_name: DisplayName,
     /// The catalogue of its permissions.
     pub catalog: CatalogId,
+    /// The instance that it will live on.
+    pub instance: Option<InstanceId>,
     /// The rules that its keys will be managed by.
     pub policy: Policy,
 }
@@ -50,6 +53,8 @@ pub struct WorkspacePatch {
     pub display_name: Option<DisplayName>,
     /// The catalogue, which may only be the one that it is.
     pub catalog: Option<CatalogId>,
+    /// The instance.
+    pub instance: Option<Option<InstanceId>>,
     /// The policy.
     pub policy: PolicyPatch,
 }
@@ -61,12 +66,16 @@ pub struct PolicyPatch {
     pub max_keys: Option<Option<u32>>,
     /// See [`Policy::keep_last_key`].
     pub keep_last_key: Option<bool>,
+    /// See [`Policy::secret_visibility`].
+    pub secret_visibility: Option<SecretVisibility>,
     /// See [`Policy::key_manager_roles`].
     pub key_manager_roles: Option<Vec<Role>>,
     /// See [`Policy::provision_first_key`].
     pub provision_first_key: Option<bool>,
     /// See [`Policy::default_permissions`].
     pub default_permissions: Option<Vec<Grant>>,
+    /// See [`Policy::requests_per_hour`].
+    pub requests_per_hour: Option<Option<RequestsPerHour>>,
     /// See [`Policy::key_prefix`].
     pub key_prefix: Option<KeyPrefix>,
 }
@@ -82,27 +91,37 @@ impl PolicyPatch {
         let Self {
             max_keys,
             keep_last_key,
+            secret_visibility,
             key_manager_roles,
             provision_first_key,
             default_permissions,
+            requests_per_hour,
             key_prefix,
         } = self.clone();
         Policy {
             max_keys: max_keys.unwrap_or(policy.max_keys),
             keep_last_key: keep_last_key.unwrap_or(policy.keep_last_key),
+            secret_visibility: secret_visibility.unwrap_or(policy.secret_visibility),
             key_manager_roles: key_manager_roles.unwrap_or(policy.key_manager_roles),
             provision_first_key: provision_first_key.unwrap_or(policy.provision_first_key),
             default_permissions: default_permissions.unwrap_or(policy.default_permissions),
+            requests_per_hour: requests_per_hour.unwrap_or(policy.requests_per_hour),
             key_prefix: key_prefix.unwrap_or(policy.key_prefix),
         }
     }
 }
 
 impl Workspaces {
-    /// Workspaces in this store, by this clock.
+    /// Workspaces in this store, by this clock, on these instances, with the secrets that can be revealed
+    /// in this vault.
     #[must_use]
-    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+    pub fn new(
+        store: Arc<Store>,
+        clock: Arc<dyn Clock>,
+        instances: Arc<Instances>,
+        vault: Arc<Vault>,
+    ) -> Self {
+        Self { store, clock, instances, vault }
     }
 
     /// Creates a workspace and, if its policy says so, a first key.
@@ -115,10 +134,11 @@ impl Workspaces {
         draft: WorkspaceDraft,
     ) -> Result<CreatedWorkspace, Error> {
         refuse_reserved(&draft.id)?;
+        self.check_instance(draft.instance.as_ref())?;
+        self.check_visibility(draft.policy.secret_visibility)?;
         let now = self.clock.now();
-        let created_by = caller.created_by();
         let work =
-            CreateWorkspace { draft, created_by, key_id: new_id(now)?, entropy: random()?, now };
+            CreateWorkspace { draft, first_key: Issue::new(caller, None, &self.vault, now)?, now };
         let created = self.store.transact(work).await?;
         tracing::info!(workspace = %created.workspace.id, by = %caller, "workspace created");
         Ok(created)
@@ -161,6 +181,8 @@ impl Workspaces {
         patch: WorkspacePatch,
     ) -> Result<Workspace, Error> {
         refuse_reserved(&id)?;
+        self.check_instance(patch.instance.as_ref().and_then(Option::as_ref))?;
+        self.check_visibility(patch.policy.secret_visibility.unwrap_or_default())?;
         let work = UpdateWorkspace { id, patch, now: self.clock.now() };
         let workspace = self.store.transact(work).await?;
         tracing::info!(workspace = %workspace.id, by = %caller, "workspace updated");
@@ -176,6 +198,24 @@ impl Workspaces {
         self.store.transact(DeleteWorkspace { id: id.clone(), force }).await?;
         tracing::info!(workspace = %id, force, by = %caller, "workspace deleted");
         Ok(())
+    }
+
+    /// Checks that what would be revealable can be sealed.
+    fn check_visibility(&self, visibility: SecretVisibility) -> Result<(), Precondition> {
+        if visibility == SecretVisibility::Revealable && self.vault.current().is_none() {
+            return Err(Precondition::EncryptionKeyMissing);
+        }
+        Ok(())
+    }
+
+    /// Checks that there is such an instance: a typing error must not pass.
+    fn check_instance(&self, instance: Option<&InstanceId>) -> Result<(), Violation> {
+        if instance.is_none_or(|instance| self.instances.know(instance)) {
+            return Ok(());
+        }
+        let wrong =
+            "must be one of the instances that the server was told of (--instance-endpoints)";
+        Err(Violation::new("workspace.instance", wrong))
     }
 }
 
@@ -199,22 +239,19 @@ async fn check_defaults(
 
 struct CreateWorkspace {
     draft: WorkspaceDraft,
-    created_by: String,
-    key_id: Uuid,
-    entropy: [u8; ENTROPY_BYTES],
+    first_key: Issue,
     now: Timestamp,
 }
 
-impl CreateWorkspace {
-    fn first_key(&self) -> KeyDraft {
-        let default = &self.draft.policy.default_permissions;
-        KeyDraft {
-            display_name: "First key".parse().expect("it is a display name"),
-            permissions: if default.is_empty() { vec![Grant::All] } else { default.clone() },
-            allowed_ips: AllowedIps::default(),
-            expire_time: None,
-            workspace_scope: WorkspaceScope::default(),
-        }
+fn first_key(policy: &Policy) -> KeyDraft {
+    let default = &policy.default_permissions;
+    KeyDraft {
+        display_name: "First key".parse().expect("it is a display name"),
+        permissions: if default.is_empty() { vec![Grant::All] } else { default.clone() },
+        allowed_ips: Networks::default(),
+        network_sets: Vec::new(),
+        expire_time: None,
+        workspace_scope: WorkspaceScope::default(),
     }
 }
 
@@ -223,20 +260,26 @@ impl UnitOfWork for CreateWorkspace {
     type Error = Error;
 
     async fn run(&self, tx: &Transaction) -> Result<CreatedWorkspace, Error> {
-        let WorkspaceDraft { id, display_name, catalog, policy } = self.draft.clone();
+        let WorkspaceDraft { id, display_name, catalog, instance, policy } = self.draft.clone();
         if tx.workspaces().find(&id).await?.is_some() {
             return Err(Error::WorkspaceExists);
         }
         check_defaults(tx, &catalog, &policy).await?;
-        let (create_time, update_time) = (self.now, self.now);
-        let workspace = Workspace { id, display_name, catalog, policy, create_time, update_time };
+        let workspace = Workspace {
+            id,
+            display_name,
+            catalog,
+            instance,
+            policy,
+            // Drawn anew each time that this is run: another workspace may have the same.
+            public_key: Some(PublicKey::from_entropy(random()?)),
+            create_time: self.now,
+            update_time: self.now,
+        };
         tx.workspaces().insert(&workspace).await?;
         let first_key = if workspace.policy.provision_first_key {
-            let by = Some(self.created_by.clone());
-            let (key, secret) =
-                build_key(&workspace, self.first_key(), by, self.key_id, self.entropy, self.now);
-            tx.keys().insert(&key, &secret.digest()).await?;
-            Some(CreatedKey { key, secret: Some(secret) })
+            let draft = first_key(&workspace.policy);
+            Some(self.first_key.issue_first(tx, &workspace, draft).await?)
         } else {
             None
         };
@@ -257,14 +300,21 @@ impl UnitOfWork for UpdateWorkspace {
     async fn run(&self, tx: &Transaction) -> Result<Workspace, Error> {
         let workspace = tx.workspaces().lock(&self.id).await?;
         let mut workspace = workspace.ok_or(Error::NotFound(Resource::Workspace))?;
-        let WorkspacePatch { display_name, catalog, policy } = &self.patch;
+        let WorkspacePatch { display_name, catalog, instance, policy } = &self.patch;
         if catalog.as_ref().is_some_and(|catalog| *catalog != workspace.catalog) {
             return Err(Violation::new("workspace.catalog", "can never change").into());
         }
         if let Some(display_name) = display_name {
             workspace.display_name = display_name.clone();
         }
+        if let Some(instance) = instance {
+            workspace.instance = instance.clone();
+        }
+        let was_revealable = workspace.policy.secret_visibility == SecretVisibility::Revealable;
         workspace.policy = policy.apply(workspace.policy);
+        if was_revealable && workspace.policy.secret_visibility == SecretVisibility::ShownOnce {
+            tx.sealed_secrets().delete_all(&workspace.id).await?;
+        }
         if policy.default_permissions.is_some() {
             check_defaults(tx, &workspace.catalog, &workspace.policy).await?;
         }
@@ -293,6 +343,7 @@ impl UnitOfWork for DeleteWorkspace {
         tx.keys().delete_all(&self.id).await?;
         tx.key_requests().forget_all(&self.id).await?;
         tx.members().delete_all(&self.id).await?;
+        tx.identifiers().delete_all(&self.id).await?;
         tx.workspaces().delete(&self.id).await?;
         Ok(())
     }

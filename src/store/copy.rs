@@ -3,7 +3,10 @@
 use sea_orm::prelude::*;
 use sea_orm::{ActiveModelBehavior, DatabaseConnection, IntoActiveModel, TransactionTrait};
 
-use super::entity::{api_key, catalog, key_request, member, metadata, workspace};
+use super::entity::{
+    api_key, catalog, identifier, key_network_set, key_request, member, metadata, network_set,
+    sealed_secret, workspace,
+};
 use super::{OpenError, Store, StoreError};
 
 /// How many rows are read, written or compared at once.
@@ -108,6 +111,14 @@ impl Store {
         {
             return Err(CopyError::NotEmpty);
         }
+        copy_table!(
+            from,
+            &to,
+            network_set,
+            "network_sets",
+            network_set::Column::Id,
+            |row: &network_set::Model| row.id.clone()
+        );
         let copied = Copied {
             catalogs: copy_table!(
                 from,
@@ -134,6 +145,30 @@ impl Store {
                 |row: &api_key::Model| row.id
             ),
         };
+        copy_table!(
+            from,
+            &to,
+            key_network_set,
+            "key_network_sets",
+            (key_network_set::Column::NetworkSetId, key_network_set::Column::KeyId),
+            |row: &key_network_set::Model| (row.network_set_id.clone(), row.key_id)
+        );
+        copy_table!(
+            from,
+            &to,
+            sealed_secret,
+            "sealed_secrets",
+            sealed_secret::Column::KeyId,
+            |row: &sealed_secret::Model| row.key_id
+        );
+        copy_table!(
+            from,
+            &to,
+            identifier,
+            "identifiers",
+            (identifier::Column::WorkspaceId, identifier::Column::Id),
+            |row: &identifier::Model| (row.workspace_id.clone(), row.id.clone())
+        );
         copy_table!(from, &to, member, "members", member::Column::Id, |row: &member::Model| row.id);
         copy_table!(
             from,

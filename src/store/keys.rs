@@ -3,17 +3,19 @@
 use std::collections::HashSet;
 
 use sea_orm::prelude::*;
-use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
-    Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, JoinType,
-    QueryOrder, QuerySelect,
+    ActiveValue::Set, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait,
+    FromQueryResult, JoinType, QueryOrder, QuerySelect,
 };
 
-use super::entity::{api_key, catalog, read_json, workspace};
+use super::entity::{api_key, key_network_set, read_json, workspace};
+use super::search::{contains, none};
+use super::tenant::{Tenant, TenantRow, with_tenant};
 use super::{Bounded, StoreError};
 use crate::domain::{
-    CatalogId, Grant, Key, KeyFilter, KeyName, PermissionName, SecretDigest, Timestamp,
-    WorkspaceId, fold_case,
+    CatalogId, Grant, Key, KeyFilter, KeyName, NetworkSetId, PermissionName, SecretDigest,
+    Timestamp, WorkspaceId,
 };
 
 /// How many rows are read or deleted at once where there may be very many.
@@ -28,18 +30,16 @@ pub struct Keys<'c, C>(pub(super) &'c C);
 pub struct StoredKey {
     /// The key.
     pub key: Key,
-    /// The catalogue of its workspace.
-    pub catalog: CatalogId,
-    /// The catalogue's revision; `None` for the built-in one, which is not in the database.
-    pub catalog_revision: Option<Uuid>,
+    /// Its workspace.
+    pub tenant: Tenant,
 }
 
 #[derive(FromQueryResult)]
 struct StoredKeyRow {
     #[sea_orm(nested)]
     key: api_key::Model,
-    catalog_id: String,
-    catalog_revision: Option<Uuid>,
+    #[sea_orm(nested)]
+    tenant: TenantRow,
 }
 
 /// A place in the list of a workspace's keys, newest first: behind this key.
@@ -63,25 +63,12 @@ impl<C: ConnectionTrait> Keys<'_, C> {
         let to_workspace = api_key::Entity::belongs_to(workspace::Entity)
             .from(api_key::Column::WorkspaceId)
             .to(workspace::Column::Id);
-        let to_catalog = workspace::Entity::belongs_to(catalog::Entity)
-            .from(workspace::Column::CatalogId)
-            .to(catalog::Column::Id);
-        let row = api_key::Entity::find()
+        let query = api_key::Entity::find()
             .filter(api_key::Column::Digest.eq(digest.as_bytes().as_slice()))
-            .join(JoinType::InnerJoin, to_workspace.into())
-            .join(JoinType::LeftJoin, to_catalog.into())
-            .column_as(workspace::Column::CatalogId, "catalog_id")
-            .column_as(catalog::Column::Revision, "catalog_revision")
-            .into_model::<StoredKeyRow>()
-            .one(self.0)
-            .await?;
-        let Some(StoredKeyRow { key, catalog_id, catalog_revision }) = row else { return Ok(None) };
-        Ok(Some(StoredKey {
-            key: key.try_into()?,
-            catalog: CatalogId::from_id(&catalog_id)
-                .map_err(|_| StoreError::Corrupt("workspaces.catalog_id"))?,
-            catalog_revision,
-        }))
+            .join(JoinType::InnerJoin, to_workspace.into());
+        let row = with_tenant(query).into_model::<StoredKeyRow>().one(self.0).await?;
+        let Some(StoredKeyRow { key, tenant }) = row else { return Ok(None) };
+        Ok(Some(StoredKey { key: key.try_into()?, tenant: tenant.try_into()? }))
     }
 
     /// The key of this name.
@@ -220,10 +207,19 @@ impl Keys<'_, Bounded<DatabaseTransaction>> {
     /// Adds a key.
     ///
     /// # Errors
-    /// If the database cannot be written, or holds the same secret.
+    /// If the database cannot be written, holds the same secret, or lacks a network set that the key
+    /// refers to.
     pub async fn insert(&self, key: &Key, digest: &SecretDigest) -> Result<(), StoreError> {
         let row = api_key::row(key, digest)?;
         api_key::Entity::insert(row).exec_without_returning(self.0).await?;
+        let sets: HashSet<&NetworkSetId> = key.network_sets.iter().collect();
+        if !sets.is_empty() {
+            let references = sets.into_iter().map(|set| key_network_set::ActiveModel {
+                network_set_id: Set(set.as_str().to_owned()),
+                key_id: Set(key.name.id),
+            });
+            key_network_set::Entity::insert_many(references).exec_without_returning(self.0).await?;
+        }
         Ok(())
     }
 
@@ -293,14 +289,16 @@ fn matching(filter: &KeyFilter) -> Condition {
         expire_time_before,
         not_seen_since,
     } = filter;
-    // No name holds a NUL, but some engines would end the text there, and others refuse it.
-    let texts = [display_name_contains, created_by].into_iter().flatten();
-    if texts.into_iter().any(|text| text.contains('\0')) {
-        return Condition::all().add(Expr::val(1).eq(0));
-    }
-    let contains = display_name_contains.as_ref().map(|text| {
-        let pattern = format!("%{}%", escape_like(&fold_case(text)));
-        api_key::Column::DisplayNameFolded.like(LikeExpr::new(pattern).escape('\\'))
+    let named = display_name_contains
+        .as_ref()
+        .map(|text| contains(api_key::Column::DisplayNameFolded, text));
+    let created = created_by.as_ref().map(|by| {
+        // See `contains`.
+        if by.contains('\0') {
+            none()
+        } else {
+            Condition::all().add(api_key::Column::CreatedBy.eq(by.as_str()))
+        }
     });
     let not_seen = not_seen_since.map(|since| {
         Condition::any()
@@ -308,22 +306,10 @@ fn matching(filter: &KeyFilter) -> Condition {
             .add(api_key::Column::LastSeenTime.lt(since.as_micros()))
     });
     Condition::all()
-        .add_option(contains)
-        .add_option(created_by.as_ref().map(|by| api_key::Column::CreatedBy.eq(by.as_str())))
+        .add_option(named)
+        .add_option(created)
         .add_option(expire_time_before.map(|t| api_key::Column::ExpireTime.lt(t.as_micros())))
         .add_option(not_seen)
-}
-
-/// Makes every character of a pattern stand for itself.
-fn escape_like(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            escaped.push('\\');
-        }
-        escaped.push(character);
-    }
-    escaped
 }
 
 fn behind(cursor: Cursor) -> Condition {

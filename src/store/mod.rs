@@ -10,12 +10,17 @@ mod copy;
 mod engine;
 mod entity;
 mod error;
+mod identifiers;
 mod keys;
 mod lock;
 mod members;
 mod metadata;
 mod migration;
+mod network_sets;
 mod requests;
+mod sealed_secrets;
+mod search;
+mod tenant;
 mod transaction;
 mod url;
 mod workspaces;
@@ -28,10 +33,14 @@ pub use bounded::Bounded;
 pub use catalogs::{Catalogs, StoredCatalog};
 pub use copy::{Copied, CopyError};
 pub use error::{OpenError, StoreError};
+pub use identifiers::Identifiers;
 pub use keys::{Cursor, Keys, StoredKey};
 pub use members::Members;
 pub use metadata::Metadata;
+pub use network_sets::{NetworkSets, StoredNetworkSet};
 pub use requests::{KeyRequest, KeyRequests};
+pub use sealed_secrets::SealedSecrets;
+pub use tenant::Tenant;
 pub use transaction::{AsStoreError, Transaction, UnitOfWork};
 pub use url::{DatabaseUrl, InvalidDatabaseUrl, Remote};
 pub use workspaces::Workspaces;
@@ -71,6 +80,24 @@ macro_rules! tables {
             #[must_use]
             pub fn catalogs(&self) -> Catalogs<'_, $connection> {
                 Catalogs(&self.$field)
+            }
+
+            /// The network sets.
+            #[must_use]
+            pub fn network_sets(&self) -> NetworkSets<'_, $connection> {
+                NetworkSets(&self.$field)
+            }
+
+            /// The secrets that can be revealed.
+            #[must_use]
+            pub fn sealed_secrets(&self) -> SealedSecrets<'_, $connection> {
+                SealedSecrets(&self.$field)
+            }
+
+            /// The identifiers.
+            #[must_use]
+            pub fn identifiers(&self) -> Identifiers<'_, $connection> {
+                Identifiers(&self.$field)
             }
 
             /// The members.

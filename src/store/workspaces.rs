@@ -2,17 +2,25 @@
 
 use sea_orm::prelude::*;
 use sea_orm::{
-    ActiveValue::Set, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryOrder,
-    QuerySelect,
+    ActiveValue::Set, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait,
+    FromQueryResult, QueryOrder, QuerySelect,
 };
 
 use super::entity::{workspace, write_json};
+use super::tenant::{Tenant, TenantRow, with_tenant};
 use super::{Bounded, StoreError};
-use crate::domain::{CatalogId, Workspace, WorkspaceId, WorkspaceScope};
+use crate::domain::{CatalogId, PublicKey, Workspace, WorkspaceId, WorkspaceScope};
 
 /// The workspaces.
 #[derive(Debug)]
 pub struct Workspaces<'c, C>(pub(super) &'c C);
+
+#[derive(FromQueryResult)]
+struct PublicKeyRow {
+    id: String,
+    #[sea_orm(nested)]
+    tenant: TenantRow,
+}
 
 impl<C: ConnectionTrait> Workspaces<'_, C> {
     /// The workspace of this id.
@@ -22,6 +30,24 @@ impl<C: ConnectionTrait> Workspaces<'_, C> {
     pub async fn find(&self, id: &WorkspaceId) -> Result<Option<Workspace>, StoreError> {
         let row = workspace::Entity::find_by_id(id.as_str()).one(self.0).await?;
         row.map(Workspace::try_from).transpose()
+    }
+
+    /// The workspace that has this public key, as a decision needs it.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn find_by_public_key(
+        &self,
+        key: &PublicKey,
+    ) -> Result<Option<(WorkspaceId, Tenant)>, StoreError> {
+        let query = workspace::Entity::find()
+            .select_only()
+            .column(workspace::Column::Id)
+            .filter(workspace::Column::PublicKey.eq(key.to_string()));
+        let row = with_tenant(query).into_model::<PublicKeyRow>().one(self.0).await?;
+        let Some(PublicKeyRow { id, tenant }) = row else { return Ok(None) };
+        let id = WorkspaceId::from_id(&id).map_err(|_| StoreError::Corrupt("workspaces.id"))?;
+        Ok(Some((id, tenant.try_into()?)))
     }
 
     /// At most `limit` workspaces within a scope behind this one, in the order of their ids, without the
@@ -91,7 +117,7 @@ impl Workspaces<'_, Bounded<DatabaseTransaction>> {
     /// Adds a workspace.
     ///
     /// # Errors
-    /// If the database cannot be written, or holds a workspace of this id.
+    /// If the database cannot be written, or holds a workspace of this id or with this public key.
     pub async fn insert(&self, workspace: &Workspace) -> Result<(), StoreError> {
         let row = workspace::ActiveModel::try_from(workspace)?;
         workspace::Entity::insert(row).exec_without_returning(self.0).await?;
@@ -105,6 +131,7 @@ impl Workspaces<'_, Bounded<DatabaseTransaction>> {
     pub async fn update(&self, workspace: &Workspace) -> Result<(), StoreError> {
         let changes = workspace::ActiveModel {
             display_name: Set(workspace.display_name.as_str().to_owned()),
+            instance: Set(workspace.instance.as_ref().map(ToString::to_string)),
             policy: Set(write_json("workspaces.policy", &workspace.policy)?),
             update_time: Set(workspace.update_time.as_micros()),
             ..Default::default()

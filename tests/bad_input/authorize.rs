@@ -1,12 +1,12 @@
 //! `Authorize`.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use claviger::proto::{AuthorizeRequest, Reason};
+use claviger::proto::Reason;
 use tonic::Code;
 
 use super::support::builders::{a_key, a_question};
 use super::support::server::TestServer;
-use super::{assert_refused, invalid, not_built, refused};
+use super::{assert_refused, invalid, refused};
 
 #[tokio::test]
 async fn what_the_calling_service_got_wrong() {
@@ -34,15 +34,21 @@ async fn what_the_calling_service_got_wrong() {
             question().workspace("acme").from("x").build(),
             invalid(&["client_ip", "workspace"]),
         ),
+        ("no instance's name", question().instance("eu 01").build(), invalid(&["instance"])),
         (
-            "an instance",
-            AuthorizeRequest { instance: "eu".to_owned(), ..question().build() },
-            not_built(),
+            "an instance's name that is too long",
+            question().instance(&"x".repeat(129)).build(),
+            invalid(&["instance"]),
         ),
         (
-            "identifiers",
-            AuthorizeRequest { identifiers: vec!["x".to_owned()], ..question().build() },
-            not_built(),
+            "no identifiers",
+            question().identifiers(&["app-1", "", "a/b", "é"]).build(),
+            invalid(&["identifiers[1]", "identifiers[2]", "identifiers[3]"]),
+        ),
+        (
+            "too many identifiers",
+            question().identifiers(&["app-1"; 101]).build(),
+            invalid(&["identifiers"]),
         ),
     ] {
         assert_refused(row, operator.authorize(request).await, &expected);

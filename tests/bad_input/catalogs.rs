@@ -8,7 +8,7 @@ use tonic::Code;
 
 use super::support::builders::{a_key, a_permission, a_routed_permission, small_catalog};
 use super::support::server::{Client, TestServer};
-use super::{assert_refused, invalid, not_built, refused};
+use super::{assert_refused, invalid, refused};
 
 fn of(permissions: Vec<Permission>) -> Catalog {
     Catalog { name: "catalogs/small".to_owned(), permissions, ..Catalog::default() }
@@ -119,11 +119,15 @@ async fn a_catalogue_that_cannot_be_applied() {
             of(vec![implying("a", &["b"]), implying("b", &["c"]), implying("c", &["a"])]),
             invalid(&["catalog.permissions[0].implies"]),
         ),
-        ("public", of(vec![Permission { public: true, ..a_permission("a") }]), not_built()),
         (
-            "a rate limit",
-            of(vec![Permission { requests_per_hour: 1, ..a_permission("a") }]),
-            not_built(),
+            "a negative rate limit",
+            of(vec![Permission { requests_per_hour: -1, ..a_permission("a") }]),
+            invalid(&["catalog.permissions[0].requests_per_hour"]),
+        ),
+        (
+            "a rate limit too high",
+            of(vec![Permission { requests_per_hour: 1_000_000_000_001, ..a_permission("a") }]),
+            invalid(&["catalog.permissions[0].requests_per_hour"]),
         ),
         (
             "the built-in one",

@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use super::support::builders::{KeyBuilder, a_key};
 use super::support::clock::FakeClock;
 use super::support::server::{Client, TestServer};
-use super::{assert_refused, invalid, not_built, refused};
+use super::{assert_refused, invalid, refused};
 
 const NETWORKS: [&str; 16] = [
     "key.allowed_ips[0]",
@@ -118,9 +118,19 @@ async fn a_key_that_cannot_be_created() {
             invalid(&["key.workspace_scope"]),
         ),
         (
-            "a network set",
-            Key { network_sets: vec!["networkSets/x".to_owned()], ..a_good_key().build() },
-            not_built(),
+            "a network set that is not there",
+            a_good_key().network_sets(&["networkSets/x"]).build(),
+            invalid(&["key.network_sets[0]"]),
+        ),
+        (
+            "no network sets' names",
+            a_good_key().network_sets(&["x", "networkSets/", "networkSets/X"]).build(),
+            invalid(&["key.network_sets[0]", "key.network_sets[1]", "key.network_sets[2]"]),
+        ),
+        (
+            "too many network sets",
+            a_good_key().network_sets(&["networkSets/x"; 101]).build(),
+            invalid(&["key.network_sets"]),
         ),
         (
             "everything at once",

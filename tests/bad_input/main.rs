@@ -9,6 +9,7 @@ mod support;
 mod authorize;
 mod catalogs;
 mod documented;
+mod identifiers;
 mod keys;
 mod lists;
 mod transport;
@@ -34,11 +35,6 @@ fn invalid(fields: &[&str]) -> Refusal {
 /// An error that names no field.
 fn refused(code: Code, reason: &str) -> Refusal {
     Refusal { code, reason: reason.to_owned(), fields: Vec::new() }
-}
-
-/// A field whose enforcement is not built yet.
-fn not_built() -> Refusal {
-    refused(Code::Unimplemented, "FIELD_NOT_SUPPORTED")
 }
 
 /// Compares what a call came to with what it must be.

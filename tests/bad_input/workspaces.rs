@@ -9,7 +9,7 @@ use tonic::Code;
 
 use super::support::builders::a_key;
 use super::support::server::TestServer;
-use super::{assert_refused, invalid, not_built, refused};
+use super::{assert_refused, invalid, refused};
 
 fn a_workspace() -> Workspace {
     Workspace {
@@ -46,9 +46,9 @@ fn bad_policies() -> Vec<(&'static str, Policy, super::Refusal)> {
             invalid(&["workspace.policy.secret_visibility"]),
         ),
         (
-            "revealable secrets",
+            "revealable secrets without an encryption key",
             Policy { secret_visibility: SecretVisibility::Revealable.into(), ..policy() },
-            not_built(),
+            refused(Code::FailedPrecondition, "ENCRYPTION_KEY_MISSING"),
         ),
         (
             "no role",
@@ -65,7 +65,16 @@ fn bad_policies() -> Vec<(&'static str, Policy, super::Refusal)> {
             Policy { key_manager_roles: vec![Role::Owner.into(); 17], ..policy() },
             invalid(&["workspace.policy.key_manager_roles"]),
         ),
-        ("a rate limit", Policy { requests_per_hour: 1, ..policy() }, not_built()),
+        (
+            "a negative rate limit",
+            Policy { requests_per_hour: -1, ..policy() },
+            invalid(&["workspace.policy.requests_per_hour"]),
+        ),
+        (
+            "a rate limit too high",
+            Policy { requests_per_hour: 1_000_000_000_001, ..policy() },
+            invalid(&["workspace.policy.requests_per_hour"]),
+        ),
     ]
 }
 
@@ -106,10 +115,10 @@ async fn a_workspace_that_cannot_be_created() {
             refused(Code::FailedPrecondition, "CATALOG_NOT_FOUND")
         }),
         (
-            "an instance",
+            "no instance's name",
             "w",
-            Workspace { instance: "instances/eu".to_owned(), ..a_workspace() },
-            not_built(),
+            Workspace { instance: "eu 01".to_owned(), ..a_workspace() },
+            invalid(&["workspace.instance"]),
         ),
         (
             "nothing at all",

@@ -54,6 +54,7 @@ pub fn a_key(number: u128) -> KeyBuilder {
         hint: "key_...abcd".to_owned(),
         permissions: grants(&["users.track"]),
         allowed_ips: [].into_iter().collect(),
+        network_sets: Vec::new(),
         created_by: None,
         create_time: at(i64::try_from(number).unwrap_or(0)),
         last_seen_time: None,
@@ -127,7 +128,9 @@ pub fn a_workspace(id: &str) -> WorkspaceBuilder {
         id: workspace_id(id),
         display_name: id.parse().unwrap(),
         catalog: catalog_id("small"),
+        instance: None,
         policy: Policy::default(),
+        public_key: None,
         create_time: at(0),
         update_time: at(0),
     })
@@ -167,6 +170,8 @@ pub fn a_permission(name: &PermissionName) -> Permission {
         description: String::new(),
         http_routes: Vec::new(),
         implies: Vec::new(),
+        public: false,
+        requests_per_hour: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Catalogues.
 
-use claviger::domain::{CatalogId, MAX_PERMISSIONS, Permission, Route, Timestamp};
+use claviger::domain::{CatalogId, MAX_PERMISSIONS, Permission, RequestsPerHour, Route, Timestamp};
 use claviger::store::StoredCatalog;
 
 use super::builders::{
@@ -29,6 +29,8 @@ fn a_rich_permission() -> Permission {
         description: "Line one\nline two\t\\ '%_' \u{1F511}".to_owned(),
         http_routes: vec![route("POST", "/users/{id}/track"), route("M-SEARCH", "/")],
         implies: vec![permission_name("users.read"), permission_name("items.get")],
+        public: true,
+        requests_per_hour: Some(RequestsPerHour::MAX),
     }
 }
 
@@ -116,7 +118,7 @@ async fn an_update_replaces_a_catalogue(database: Database) {
         assert_eq!(update.await.unwrap(), changed.revision);
         assert_stored(&database, &changed).await;
         let stored = database.store.keys().find_by_digest(&digest_of(&key)).await.unwrap();
-        assert_eq!(stored.unwrap().catalog_revision, Some(changed.revision));
+        assert_eq!(stored.unwrap().tenant.catalog_revision, Some(changed.revision));
     }
     assert_stored(&database, &bystander).await;
 }

@@ -112,8 +112,8 @@ async fn a_key_is_found_by_digest_with_its_catalogue(database: Database) {
         database.add_keys(std::slice::from_ref(&key)).await;
         let stored = database.store.keys().find_by_digest(&digest_of(&key)).await.unwrap().unwrap();
         assert_eq!(stored.key, key);
-        assert_eq!(stored.catalog, catalog_id(catalog));
-        assert_eq!(stored.catalog_revision, revision.map(Uuid::from_u128));
+        assert_eq!(stored.tenant.catalog, catalog_id(catalog));
+        assert_eq!(stored.tenant.catalog_revision, revision.map(Uuid::from_u128));
     }
 }
 

@@ -54,8 +54,8 @@ async fn everything_is_there_after_reopening(database: Database) {
     assert!(store.metadata().is_initialized().await.unwrap());
     assert_eq!(store.workspaces().find(&workspace.id).await.unwrap(), Some(workspace));
     let stored = store.keys().find_by_digest(&digest_of(&key)).await.unwrap().unwrap();
-    assert_eq!((stored.key, stored.catalog), (key, catalog.id));
-    assert_eq!(stored.catalog_revision, Some(catalog.revision));
+    assert_eq!((stored.key, stored.tenant.catalog), (key, catalog.id));
+    assert_eq!(stored.tenant.catalog_revision, Some(catalog.revision));
     // And it can be written.
     database.add_keys(&[a_key(2).build()]).await;
 }

@@ -1,6 +1,9 @@
 //! Workspaces.
 
-use claviger::domain::{Grant, KeyPrefix, MAX_GRANTS, Policy, Role, Timestamp, Workspace};
+use claviger::domain::{
+    Grant, KeyPrefix, MAX_GRANTS, Policy, RequestsPerHour, Role, SecretVisibility, Timestamp,
+    Workspace,
+};
 use claviger::domain::{WorkspaceId, WorkspaceScope};
 use claviger::store::KeyRequest;
 use uuid::Uuid;
@@ -25,9 +28,11 @@ fn all_kinds_of_policies() -> Vec<Policy> {
         Policy {
             max_keys: Some(0),
             keep_last_key: true,
+            secret_visibility: SecretVisibility::Revealable,
             key_manager_roles: vec![Role::Admin, Role::Developer],
             provision_first_key: true,
             default_permissions: grants(&["*", "users.*", "users.track"]),
+            requests_per_hour: Some(RequestsPerHour::MAX),
             key_prefix: "braze2".parse().unwrap(),
         },
         Policy { max_keys: Some(u32::MAX), keep_last_key: true, ..Policy::default() },

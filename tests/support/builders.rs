@@ -25,6 +25,11 @@ impl KeyBuilder {
         self
     }
 
+    pub fn network_sets(mut self, sets: &[&str]) -> Self {
+        self.0.network_sets = owned(sets);
+        self
+    }
+
     pub fn workspace_scope(mut self, workspaces: &[&str]) -> Self {
         self.0.workspace_scope = owned(workspaces);
         self
@@ -80,6 +85,16 @@ impl QuestionBuilder {
 
     pub fn workspace(mut self, name: &str) -> Self {
         self.0.workspace = name.to_owned();
+        self
+    }
+
+    pub fn instance(mut self, instance: &str) -> Self {
+        self.0.instance = instance.to_owned();
+        self
+    }
+
+    pub fn identifiers(mut self, ids: &[&str]) -> Self {
+        self.0.identifiers = owned(ids);
         self
     }
 

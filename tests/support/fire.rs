@@ -12,11 +12,11 @@ use super::server::{Client, TestServer};
 /// Calls at once.
 const CALLS: usize = 64;
 
-/// Five rounds: 64 concurrent creates against `max_keys = 10` give exactly 10, and 64 concurrent
-/// deletes of these under `keep_last_key` leave exactly one; the calls are dealt to all servers.
+/// Ten rounds: 64 concurrent creates against `max_keys = 10` give exactly 10, and 64 concurrent
+/// deletes of the last 8 under `keep_last_key` leave exactly one; the calls are dealt to all servers.
 pub async fn limits_hold_under_fire(servers: &[&TestServer]) {
     let operator = |call: usize| servers[call % servers.len()].operator();
-    for round in 0..5 {
+    for round in 0..10 {
         let id = format!("round-{round}");
         let parent = format!("workspaces/{id}");
         let policy = Policy { max_keys: 10, keep_last_key: true, ..Policy::default() };
@@ -30,6 +30,10 @@ pub async fn limits_hold_under_fire(servers: &[&TestServer]) {
         .await;
         let names = list(&operator(0), &parent).await;
         assert_eq!(names.len(), 10);
+        let (spare, names) = names.split_at(2);
+        for name in spare {
+            operator(0).delete_key(name).await.unwrap();
+        }
 
         fire(|call| {
             let (mut keys, name) = (operator(call).keys, names[call % names.len()].clone());

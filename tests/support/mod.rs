@@ -8,6 +8,7 @@ pub mod database;
 pub mod database_server;
 pub mod fire;
 pub mod process;
+pub mod products;
 pub mod server;
 pub mod status;
 

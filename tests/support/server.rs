@@ -11,9 +11,11 @@ use claviger::proto::catalog_service_client::CatalogServiceClient;
 use claviger::proto::key_service_client::KeyServiceClient;
 use claviger::proto::workspace_service_client::WorkspaceServiceClient;
 use claviger::proto::{
-    AddMemberRequest, ApplyCatalogRequest, AuthorizeRequest, AuthorizeResponse, CreateKeyRequest,
-    CreateKeyResponse, CreateWorkspaceRequest, CreateWorkspaceResponse, Key, Member, Policy, Role,
-    UpdateWorkspaceRequest, Workspace,
+    AddMemberRequest, ApplyCatalogRequest, ApplyNetworkSetRequest, AuthorizeRequest,
+    AuthorizeResponse, CloneKeyRequest, CloneKeyResponse, CreateIdentifierRequest,
+    CreateKeyRequest, CreateKeyResponse, CreateWorkspaceRequest, CreateWorkspaceResponse,
+    DeleteKeyRequest, GetKeyRequest, Identifier, Key, ListKeysRequest, Member, NetworkSet, Policy,
+    RevealKeyRequest, RevealKeyResponse, Role, UpdateWorkspaceRequest, Workspace,
 };
 use claviger::server::Server;
 use claviger::store::DatabaseUrl;
@@ -106,6 +108,61 @@ impl Client {
         let workspace_id = id.to_owned();
         let request = CreateWorkspaceRequest { workspace_id, workspace: Some(workspace) };
         Ok(self.workspaces.clone().create_workspace(request).await?.into_inner())
+    }
+
+    pub async fn get_key(&self, name: &str) -> Result<Key, Status> {
+        let request = GetKeyRequest { name: name.to_owned() };
+        Ok(self.keys.clone().get_key(request).await?.into_inner().key.unwrap())
+    }
+
+    /// The keys of a workspace, a thousand at the most.
+    pub async fn list_keys(&self, parent: &str) -> Result<Vec<Key>, Status> {
+        let parent = parent.to_owned();
+        let request = ListKeysRequest { parent, page_size: 1_000, ..ListKeysRequest::default() };
+        Ok(self.keys.clone().list_keys(request).await?.into_inner().keys)
+    }
+
+    pub async fn delete_key(&self, name: &str) -> Result<(), Status> {
+        let request = DeleteKeyRequest { name: name.to_owned() };
+        self.keys.clone().delete_key(request).await.map(drop)
+    }
+
+    pub async fn clone_key(&self, name: &str) -> Result<CloneKeyResponse, Status> {
+        let request = CloneKeyRequest { name: name.to_owned(), request_id: String::new() };
+        Ok(self.keys.clone().clone_key(request).await?.into_inner())
+    }
+
+    pub async fn reveal_key(&self, name: &str) -> Result<RevealKeyResponse, Status> {
+        let request = RevealKeyRequest { name: name.to_owned() };
+        Ok(self.keys.clone().reveal_key(request).await?.into_inner())
+    }
+
+    pub async fn apply_network_set(&self, name: &str, networks: &[&str]) -> Result<(), Status> {
+        let networks = networks.iter().map(ToString::to_string).collect();
+        let set = NetworkSet { name: name.to_owned(), networks, ..NetworkSet::default() };
+        let request = ApplyNetworkSetRequest { network_set: Some(set) };
+        self.catalogs.clone().apply_network_set(request).await.map(drop)
+    }
+
+    pub async fn create_identifier(
+        &self,
+        workspace: &str,
+        id: &str,
+        kind: &str,
+        display_name: &str,
+    ) -> Result<Identifier, Status> {
+        let identifier = Identifier {
+            kind: kind.to_owned(),
+            display_name: display_name.to_owned(),
+            ..Identifier::default()
+        };
+        let request = CreateIdentifierRequest {
+            parent: workspace.to_owned(),
+            identifier_id: id.to_owned(),
+            identifier: Some(identifier),
+        };
+        let created = self.workspaces.clone().create_identifier(request).await?;
+        Ok(created.into_inner().identifier.unwrap())
     }
 
     pub async fn add_member(
@@ -252,7 +309,12 @@ impl TestServer {
 
     /// Shuts the server down and starts another on the same files.
     pub async fn restart(self) -> Self {
+        self.restart_with(Settings::default()).await
+    }
+
+    /// The same with some settings of one's own.
+    pub async fn restart_with(self, settings: Settings) -> Self {
         let (database, clock) = self.stop().await;
-        Self::start_on(database, clock, Settings::default()).await
+        Self::start_on(database, clock, settings).await
     }
 }

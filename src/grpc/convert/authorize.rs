@@ -1,73 +1,126 @@
 //! Questions and decisions.
 
+use std::net::IpAddr;
+
+use prost_types::Duration as ProtoDuration;
+
 use super::violations::Violations;
+use super::{optional_name, to_proto_time};
 use crate::domain::{
-    Action, Audience, Credential, Decision, Denial, InvalidName, Question, WorkspaceId,
-    WorkspaceScope,
+    Action, Audience, Credential, Decision, Denial, IdentifierId, InstanceId, Instances,
+    InvalidName, Question, RateLimit, Timestamp, WorkspaceId, WorkspaceScope,
 };
 use crate::manage::Error;
 use crate::proto::authorize_request as request;
-use crate::proto::{AuthorizeRequest, AuthorizeResponse, HttpRequest, Reason};
+use crate::proto::{self, AuthorizeRequest, AuthorizeResponse, HttpRequest, Reason};
 
-/// What a caller of this scope asks. `workspace` is the one that the request names, if it names one.
-pub(in crate::grpc) fn question<'a>(
-    request: &'a AuthorizeRequest,
-    workspace: Option<&'a Result<WorkspaceId, InvalidName>>,
-    scope: &'a WorkspaceScope,
-) -> Result<Question<'a>, Error> {
-    let AuthorizeRequest { credential, action, client_ip, workspace: _, instance, identifiers } =
-        request;
-    if !instance.is_empty() {
-        return Err(Error::NotBuilt("instance"));
-    }
-    if !identifiers.is_empty() {
-        return Err(Error::NotBuilt("identifiers"));
-    }
-    let mut violations = Violations::default();
-    let client_ip = match client_ip.as_str() {
-        "" => None,
-        text => {
-            let address = text.parse();
-            let wrong = "must be an IPv4 or IPv6 address, without port or zone";
-            violations.note("client_ip", address.map_err(|_| wrong))
-        }
-    };
-    let workspace =
-        workspace.and_then(|workspace| violations.note("workspace", workspace.as_ref()));
-    let credential = match credential {
-        None => Credential::Missing,
-        Some(request::Credential::ApiKey(key)) => Credential::from_api_key(key),
-        Some(request::Credential::AuthorizationHeader(value)) => {
-            Credential::from_authorization_header(value)
-        }
-    };
-    let action = match action {
-        None => Action::None,
-        Some(request::Action::Permission(name)) => Action::Permission(name),
-        Some(request::Action::HttpRequest(HttpRequest { method, path })) => {
-            Action::HttpRequest { method, path }
-        }
-    };
-    let audience = Audience::Subjects(scope);
-    violations.finish(Some(Question { credential, action, client_ip, workspace, audience }))
+/// The most identifiers that a request names.
+const MAX_IDENTIFIERS: usize = 100;
+
+/// What a request asks, parsed: what a [`Question`] borrows from.
+pub(in crate::grpc) struct Asked {
+    client_ip: Option<IpAddr>,
+    workspace: Option<WorkspaceId>,
+    instance: Option<InstanceId>,
+    identifiers: Vec<IdentifierId>,
 }
 
-impl From<Decision<'_>> for AuthorizeResponse {
-    fn from(decision: Decision<'_>) -> Self {
-        let Decision { verdict, key, permission } = decision;
-        let name = key.map(|key| &key.name);
-        Self {
-            allowed: verdict.is_ok(),
-            reason: verdict.map_or_else(reason, |()| Reason::Allowed).into(),
-            key: name.map(ToString::to_string).unwrap_or_default(),
-            key_display_name: key
-                .map(|key| key.display_name.as_str().to_owned())
-                .unwrap_or_default(),
-            workspace: name.map(|name| name.workspace.to_string()).unwrap_or_default(),
-            permission: permission.map(ToString::to_string).unwrap_or_default(),
-            rate_limit: None,
-            instance_endpoint: String::new(),
+/// Parses what a request asks. `workspace` is the one that it names, if it names one.
+pub(in crate::grpc) fn asked(
+    request: &AuthorizeRequest,
+    workspace: Option<Result<WorkspaceId, InvalidName>>,
+) -> Result<Asked, Error> {
+    let AuthorizeRequest {
+        credential: _,
+        action: _,
+        client_ip,
+        workspace: _,
+        instance,
+        identifiers,
+    } = request;
+    let mut violations = Violations::default();
+    let client_ip = optional_name::<IpAddr>(client_ip).and_then(|address| {
+        let wrong = "must be an IPv4 or IPv6 address, without port or zone";
+        violations.note("client_ip", address.map_err(|_| wrong))
+    });
+    let workspace = workspace.and_then(|workspace| violations.note("workspace", workspace));
+    let instance = optional_name::<InstanceId>(instance)
+        .and_then(|instance| violations.note("instance", instance));
+    let identifiers = violations.parse_all("identifiers", identifiers, MAX_IDENTIFIERS);
+    violations.finish(Some(Asked { client_ip, workspace, instance, identifiers }))
+}
+
+impl Asked {
+    /// The question of a caller of this scope, to a server that knows these instances.
+    pub(in crate::grpc) fn question<'a>(
+        &'a self,
+        request: &'a AuthorizeRequest,
+        scope: &'a WorkspaceScope,
+        instances: &'a Instances,
+    ) -> Question<'a> {
+        Question {
+            credential: match &request.credential {
+                None => Credential::Missing,
+                Some(request::Credential::ApiKey(key)) => Credential::from_api_key(key),
+                Some(request::Credential::AuthorizationHeader(value)) => {
+                    Credential::from_authorization_header(value)
+                }
+            },
+            action: match &request.action {
+                None => Action::None,
+                Some(request::Action::Permission(name)) => Action::Permission(name),
+                Some(request::Action::HttpRequest(HttpRequest { method, path })) => {
+                    Action::HttpRequest { method, path }
+                }
+            },
+            client_ip: self.client_ip,
+            workspace: self.workspace.as_ref(),
+            instance: self.instance.as_ref().or(instances.own.as_ref()),
+            identifiers: &self.identifiers,
+            audience: Audience::Subjects(scope),
         }
+    }
+}
+
+/// The answer, given at this instant by a server that knows these instances.
+pub(in crate::grpc) fn authorize_response(
+    decision: &Decision<'_>,
+    instances: &Instances,
+    now: Timestamp,
+) -> AuthorizeResponse {
+    let Decision { verdict, workspace, key, permission, right_instance, limit: _, rate_limit } =
+        decision;
+    let verdict = *verdict;
+    AuthorizeResponse {
+        allowed: verdict.is_ok(),
+        reason: verdict.map_or_else(reason, |()| Reason::Allowed).into(),
+        key: key.map(|key| key.name.to_string()).unwrap_or_default(),
+        key_display_name: key.map(|key| key.display_name.as_str().to_owned()).unwrap_or_default(),
+        workspace: workspace.map(ToString::to_string).unwrap_or_default(),
+        permission: permission.map(ToString::to_string).unwrap_or_default(),
+        rate_limit: rate_limit.map(|state| rate_limit_of(state, verdict, now)),
+        instance_endpoint: right_instance
+            .map(|instance| instances.endpoint(instance).to_owned())
+            .unwrap_or_default(),
+    }
+}
+
+fn rate_limit_of(
+    state: RateLimit,
+    verdict: Result<(), Denial>,
+    now: Timestamp,
+) -> proto::RateLimit {
+    let RateLimit { limit, remaining, reset_time } = state;
+    let wait = (reset_time.as_micros() - now.as_micros()).max(0);
+    let retry_delay = ProtoDuration {
+        seconds: wait / 1_000_000,
+        nanos: i32::try_from(wait % 1_000_000 * 1_000).unwrap_or(0),
+    };
+    proto::RateLimit {
+        limit: i64::try_from(limit.get()).unwrap_or(i64::MAX),
+        remaining: i64::try_from(remaining).unwrap_or(i64::MAX),
+        reset_time: Some(to_proto_time(reset_time)),
+        retry_delay: verdict.is_err().then_some(retry_delay),
     }
 }
 
@@ -78,10 +131,14 @@ fn reason(denial: Denial) -> Reason {
         Denial::KeyUnknown => Reason::KeyUnknown,
         Denial::KeyExpired => Reason::KeyExpired,
         Denial::WorkspaceMismatch => Reason::WorkspaceMismatch,
+        Denial::WrongInstance => Reason::WrongInstance,
         Denial::PermissionUnknown => Reason::PermissionUnknown,
         Denial::RouteUnknown => Reason::RouteUnknown,
+        Denial::PublicKeyNotAllowed => Reason::PublicKeyNotAllowed,
         Denial::PermissionDenied => Reason::PermissionDenied,
         Denial::IpMissing => Reason::IpMissing,
         Denial::IpDenied => Reason::IpDenied,
+        Denial::IdentifierUnknown => Reason::IdentifierUnknown,
+        Denial::RateLimited => Reason::RateLimited,
     }
 }

@@ -1,7 +1,7 @@
 //! Catalogues.
 
-use super::to_proto_time;
 use super::violations::Violations;
+use super::{to_proto_limit, to_proto_time};
 use crate::domain::{self, Catalog, CatalogId, InvalidCatalog, MAX_PERMISSIONS};
 use crate::manage::{Error, ListedCatalog, NamedCatalog};
 use crate::proto;
@@ -29,7 +29,7 @@ pub(in crate::grpc) fn apply_catalog(
     let mut parsed = Vec::with_capacity(permissions.len());
     for (index, permission) in permissions.into_iter().enumerate() {
         let field = format!("catalog.permissions[{index}]");
-        parsed.extend(parse_permission(&field, permission, &mut violations)?);
+        parsed.extend(parse_permission(&field, permission, &mut violations));
     }
     // Only a whole catalogue can contradict itself.
     let id = violations.finish(id)?;
@@ -44,7 +44,7 @@ fn parse_permission(
     field: &str,
     permission: proto::Permission,
     violations: &mut Violations,
-) -> Result<Option<domain::Permission>, Error> {
+) -> Option<domain::Permission> {
     let proto::Permission {
         name,
         group,
@@ -54,12 +54,6 @@ fn parse_permission(
         public,
         requests_per_hour,
     } = permission;
-    if public {
-        return Err(Error::NotBuilt("catalog.permissions.public"));
-    }
-    if requests_per_hour != 0 {
-        return Err(Error::NotBuilt("catalog.permissions.requests_per_hour"));
-    }
     let name = violations.note(format!("{field}.name"), name.parse());
     for (part, text, max) in
         [("group", &group, MAX_GROUP), ("description", &description, MAX_DESCRIPTION)]
@@ -72,7 +66,7 @@ fn parse_permission(
     if http_routes.len() > MAX_ROUTES {
         let wrong = format_args!("must not have more than {MAX_ROUTES} items");
         violations.add(format!("{field}.http_routes"), wrong);
-        return Ok(None);
+        return None;
     }
     let mut routes = Vec::with_capacity(http_routes.len());
     for (index, proto::HttpRoute { method, path }) in http_routes.into_iter().enumerate() {
@@ -82,13 +76,17 @@ fn parse_permission(
         routes.extend(method.zip(path).map(|(method, path)| domain::Route { method, path }));
     }
     let implies = violations.parse_all(&format!("{field}.implies"), &implies, MAX_IMPLIES);
-    Ok(name.map(|name| domain::Permission {
+    let requests_per_hour =
+        violations.requests_per_hour(format!("{field}.requests_per_hour"), requests_per_hour);
+    name.map(|name| domain::Permission {
         name,
         group,
         description,
         http_routes: routes,
         implies,
-    }))
+        public,
+        requests_per_hour,
+    })
 }
 
 /// Where a catalogue contradicts what it said before.
@@ -133,7 +131,15 @@ impl From<NamedCatalog> for proto::Catalog {
 
 impl From<domain::Permission> for proto::Permission {
     fn from(permission: domain::Permission) -> Self {
-        let domain::Permission { name, group, description, http_routes, implies } = permission;
+        let domain::Permission {
+            name,
+            group,
+            description,
+            http_routes,
+            implies,
+            public,
+            requests_per_hour,
+        } = permission;
         let route = |domain::Route { method, path }| proto::HttpRoute {
             method: String::from(method),
             path: String::from(path),
@@ -144,8 +150,8 @@ impl From<domain::Permission> for proto::Permission {
             description,
             http_routes: http_routes.into_iter().map(route).collect(),
             implies: implies.into_iter().map(String::from).collect(),
-            public: false,
-            requests_per_hour: 0,
+            public,
+            requests_per_hour: to_proto_limit(requests_per_hour),
         }
     }
 }

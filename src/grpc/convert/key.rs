@@ -8,7 +8,7 @@ use crate::domain::{
     self, InvalidName, KeyFilter, MAX_GRANTS, MAX_NETWORKS, MAX_SCOPE, Timestamp, WorkspaceId,
 };
 use crate::grpc::page_token;
-use crate::manage::{CreatedKey, Error, KeyDraft};
+use crate::manage::{CreatedKey, Error, KeyDraft, Violation};
 use crate::proto;
 use crate::store::Cursor;
 
@@ -48,9 +48,6 @@ pub(in crate::grpc) fn create_key(
         expire_time,
         workspace_scope,
     } = key.unwrap_or_default();
-    if !network_sets.is_empty() {
-        return Err(Error::NotBuilt("key.network_sets"));
-    }
 
     let mut violations = Violations::default();
     let workspace = violations.note("parent", parent);
@@ -58,6 +55,8 @@ pub(in crate::grpc) fn create_key(
     let permissions = violations.parse_all("key.permissions", &permissions, MAX_GRANTS);
     let networks: Vec<domain::Cidr> =
         violations.parse_all("key.allowed_ips", &allowed_ips, MAX_NETWORKS);
+    let network_sets =
+        violations.parse_all("key.network_sets", &network_sets, domain::MAX_NETWORK_SETS);
     let expire_time =
         expire_time.and_then(|time| violations.note("key.expire_time", from_proto_time(time)));
     if workspace.as_ref().is_some_and(|workspace| !workspace.is_reserved())
@@ -67,11 +66,11 @@ pub(in crate::grpc) fn create_key(
     }
     let scope: Vec<WorkspaceId> =
         violations.parse_all("key.workspace_scope", &workspace_scope, MAX_SCOPE);
-    let request_id = match request_id.as_str() {
-        "" => None,
-        text => {
-            let id = domain::parse_uuid(text).ok_or("must be a UUID in lower case");
-            violations.note("request_id", id)
+    let request_id = match self::request_id(&request_id) {
+        Ok(request_id) => request_id,
+        Err(violation) => {
+            violations.add(violation.field, violation.description);
+            None
         }
     };
 
@@ -81,12 +80,28 @@ pub(in crate::grpc) fn create_key(
             display_name,
             permissions,
             allowed_ips: networks.into_iter().collect(),
+            network_sets,
             expire_time,
             workspace_scope: scope.into_iter().collect(),
         },
         request_id,
     });
     violations.finish(built)
+}
+
+/// What makes a call repeatable, if it is.
+pub(in crate::grpc) fn request_id(text: &str) -> Result<Option<Uuid>, Violation> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let id = domain::parse_uuid(text).map(Some);
+    id.ok_or_else(|| Violation::new("request_id", "must be a UUID in lower case"))
+}
+
+pub(in crate::grpc) fn clone_key_response(created: CreatedKey) -> proto::CloneKeyResponse {
+    let proto::CreateKeyResponse { key, secret, authorization_header } =
+        create_key_response(created);
+    proto::CloneKeyResponse { key, secret, authorization_header }
 }
 
 pub(in crate::grpc) fn create_key_response(created: CreatedKey) -> proto::CreateKeyResponse {
@@ -121,16 +136,14 @@ pub(in crate::grpc) fn list_keys(
     let workspace = violations.note("parent", parent);
     let page_size = page_size(requested_size).map_err(Error::from)?;
     let after = page_token::decode(&query, &token).map_err(Error::from)?;
-    if display_name_contains.chars().count() > domain::DisplayName::MAX_CHARACTERS {
-        violations.add("display_name_contains", "must not be longer than 128 characters");
-    }
+    let display_name_contains = violations.search_text(display_name_contains);
     let permission = some_text(permission)
         .and_then(|permission| violations.note("permission", permission.parse()));
     let mut time = |field: &str, time: Option<prost_types::Timestamp>| -> Option<Timestamp> {
         time.and_then(|time| violations.note(field, from_proto_time(time)))
     };
     let filter = KeyFilter {
-        display_name_contains: some_text(display_name_contains),
+        display_name_contains,
         created_by: some_text(created_by),
         permission,
         expire_time_before: time("expire_time_before", expire_time_before),
@@ -149,6 +162,7 @@ impl From<domain::Key> for proto::Key {
             hint,
             permissions,
             allowed_ips,
+            network_sets,
             created_by,
             create_time,
             last_seen_time,
@@ -161,7 +175,7 @@ impl From<domain::Key> for proto::Key {
             hint,
             permissions: permissions.into_iter().map(String::from).collect(),
             allowed_ips: allowed_ips.iter().map(ToString::to_string).collect(),
-            network_sets: Vec::new(),
+            network_sets: network_sets.iter().map(ToString::to_string).collect(),
             created_by,
             create_time: Some(to_proto_time(create_time)),
             last_seen_time: last_seen_time.map(to_proto_time),

@@ -3,8 +3,10 @@
 
 mod authorize;
 mod catalog;
+mod identifier;
 mod key;
 mod member;
+mod network_set;
 mod violations;
 mod workspace;
 
@@ -13,13 +15,17 @@ use std::str::FromStr;
 
 use prost_types::Timestamp as ProtoTimestamp;
 
-pub(super) use authorize::question;
+pub(super) use authorize::{asked, authorize_response};
 pub(super) use catalog::{apply_catalog, listed_catalog};
-pub(super) use key::{CreateKey, ListKeys, create_key, create_key_response, list_keys};
+pub(super) use identifier::{ListIdentifiers, create_identifier, list_identifiers};
+pub(super) use key::{
+    CreateKey, ListKeys, clone_key_response, create_key, create_key_response, list_keys, request_id,
+};
 pub(super) use member::add_member;
+pub(super) use network_set::{apply_network_set, listed_network_set};
 pub(super) use workspace::{create_workspace, create_workspace_response, update_workspace};
 
-use crate::domain::Timestamp;
+use crate::domain::{RequestsPerHour, Timestamp};
 use crate::manage::Violation;
 
 const DEFAULT_PAGE_SIZE: usize = 50;
@@ -37,6 +43,11 @@ pub(super) fn page_size(requested: i32) -> Result<usize, Violation> {
 /// A resource name that may be absent; proto3 strings are empty then.
 pub(super) fn optional_name<T: FromStr>(name: &str) -> Option<Result<T, T::Err>> {
     (!name.is_empty()).then(|| name.parse())
+}
+
+/// A rate limit; 0 is none.
+fn to_proto_limit(limit: Option<RequestsPerHour>) -> i64 {
+    limit.map_or(0, |limit| i64::try_from(limit.get()).unwrap_or(i64::MAX))
 }
 
 fn to_proto_time(time: Timestamp) -> ProtoTimestamp {

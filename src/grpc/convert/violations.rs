@@ -3,11 +3,15 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use crate::domain::{DisplayName, RequestsPerHour};
 use crate::manage::{Error, Violation};
 
 /// How many violations are told at once. They travel in the headers of the answer, and clients
 /// refuse an answer with headers of more than a few kilobytes.
 const MAX_TOLD: usize = 16;
+
+/// The highest rate limit: no machine gets there.
+const MAX_REQUESTS_PER_HOUR: u64 = 1_000_000_000_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Violations(Vec<Violation>);
@@ -26,6 +30,27 @@ impl Violations {
         if self.0.len() < MAX_TOLD {
             self.0.push(Violation::new(field, description));
         }
+    }
+
+    /// A rate limit; 0 is none.
+    pub(super) fn requests_per_hour(
+        &mut self,
+        field: impl Into<String>,
+        limit: i64,
+    ) -> Option<RequestsPerHour> {
+        let limit = u64::try_from(limit).ok().filter(|limit| *limit <= MAX_REQUESTS_PER_HOUR);
+        let limit = limit.ok_or("must lie between 0 and 1,000,000,000,000");
+        self.note(field, limit).and_then(RequestsPerHour::new)
+    }
+
+    /// The text that `display_name_contains` searches for, if there is one.
+    pub(super) fn search_text(&mut self, text: String) -> Option<String> {
+        if text.chars().count() > DisplayName::MAX_CHARACTERS {
+            let wrong =
+                format_args!("must not be longer than {} characters", DisplayName::MAX_CHARACTERS);
+            self.add("display_name_contains", wrong);
+        }
+        (!text.is_empty()).then_some(text)
     }
 
     /// The items of a repeated field, at most `max`, each parsed. Of too many, none is looked at.

@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 
 use super::member::parse_role;
-use super::to_proto_time;
 use super::violations::Violations;
-use crate::domain::{self, Grant, InvalidName, KeyPrefix, MAX_GRANTS, WorkspaceId};
+use super::{optional_name, to_proto_limit, to_proto_time};
+use crate::domain::{
+    self, Grant, InstanceId, InvalidName, KeyPrefix, MAX_GRANTS, SecretVisibility, WorkspaceId,
+};
 use crate::manage::{CreatedWorkspace, Error, PolicyPatch, WorkspaceDraft, WorkspacePatch};
-use crate::proto::{self, SecretVisibility};
+use crate::proto;
 
 /// The highest `max_keys`: what every engine counts quickly enough.
 const MAX_MAX_KEYS: u32 = 1_000_000_000;
@@ -28,9 +30,6 @@ pub(in crate::grpc) fn create_workspace(
         instance,
         policy,
     } = workspace.unwrap_or_default();
-    if !instance.is_empty() {
-        return Err(Error::NotBuilt("workspace.instance"));
-    }
 
     let mut violations = Violations::default();
     let id = violations.note("workspace_id", id);
@@ -39,11 +38,13 @@ pub(in crate::grpc) fn create_workspace(
     if catalog.as_ref().is_some_and(domain::CatalogId::is_reserved) {
         violations.add("workspace.catalog", "must not be the built-in one");
     }
-    let policy = policy_patch(policy.unwrap_or_default(), &mut violations)?.into_policy();
+    let instance = optional_name::<InstanceId>(&instance)
+        .and_then(|instance| violations.note("workspace.instance", instance));
+    let policy = policy_patch(policy.unwrap_or_default(), &mut violations).into_policy();
 
     let built = match (id, display_name, catalog) {
         (Some(id), Some(display_name), Some(catalog)) => {
-            Some(WorkspaceDraft { id, display_name, catalog, policy })
+            Some(WorkspaceDraft { id, display_name, catalog, instance, policy })
         }
         _ => None,
     };
@@ -63,9 +64,8 @@ pub(in crate::grpc) fn create_workspace_response(
 }
 
 /// A policy with every field set, each to be changed or not.
-fn policy_patch(policy: proto::Policy, violations: &mut Violations) -> Result<PolicyPatch, Error> {
+fn policy_patch(policy: proto::Policy, violations: &mut Violations) -> PolicyPatch {
     const FIELD: &str = "workspace.policy";
-    let visibility = policy.secret_visibility();
     let proto::Policy {
         max_keys,
         keep_last_key,
@@ -76,15 +76,16 @@ fn policy_patch(policy: proto::Policy, violations: &mut Violations) -> Result<Po
         requests_per_hour,
         key_prefix,
     } = policy;
-    if visibility == SecretVisibility::Revealable {
-        return Err(Error::NotBuilt("workspace.policy.secret_visibility"));
-    }
-    if requests_per_hour != 0 {
-        return Err(Error::NotBuilt("workspace.policy.requests_per_hour"));
-    }
-    if SecretVisibility::try_from(secret_visibility).is_err() {
-        violations.add(format!("{FIELD}.secret_visibility"), "must be one of the known values");
-    }
+    let visibility = match proto::SecretVisibility::try_from(secret_visibility) {
+        Ok(proto::SecretVisibility::Unspecified | proto::SecretVisibility::ShownOnce) => {
+            SecretVisibility::ShownOnce
+        }
+        Ok(proto::SecretVisibility::Revealable) => SecretVisibility::Revealable,
+        Err(_) => {
+            violations.add(format!("{FIELD}.secret_visibility"), "must be one of the known values");
+            SecretVisibility::ShownOnce
+        }
+    };
     let key_manager_roles = parse_roles(&key_manager_roles, violations);
     let max_keys = u32::try_from(max_keys).ok().filter(|max_keys| *max_keys <= MAX_MAX_KEYS);
     let max_keys = max_keys.ok_or("must lie between 0 and 1,000,000,000");
@@ -94,18 +95,22 @@ fn policy_patch(policy: proto::Policy, violations: &mut Violations) -> Result<Po
         &default_permissions,
         MAX_GRANTS,
     );
+    let requests_per_hour =
+        violations.requests_per_hour(format!("{FIELD}.requests_per_hour"), requests_per_hour);
     let key_prefix = match key_prefix.as_str() {
         "" => KeyPrefix::default(),
         text => violations.note(format!("{FIELD}.key_prefix"), text.parse()).unwrap_or_default(),
     };
-    Ok(PolicyPatch {
+    PolicyPatch {
         max_keys: Some((max_keys > 0).then_some(max_keys)),
         keep_last_key: Some(keep_last_key),
+        secret_visibility: Some(visibility),
         key_manager_roles: Some(key_manager_roles),
         provision_first_key: Some(provision_first_key),
         default_permissions: Some(default_permissions),
+        requests_per_hour: Some(requests_per_hour),
         key_prefix: Some(key_prefix),
-    })
+    }
 }
 
 /// The most roles that are looked at: each of them, and room for some that are named twice.
@@ -219,9 +224,6 @@ pub(in crate::grpc) fn update_workspace(
         instance,
         policy,
     } = workspace;
-    if mask.has("instance") && !instance.is_empty() {
-        return Err(Error::NotBuilt("workspace.instance"));
-    }
     let display_name = if mask.has("display_name") {
         violations.note("workspace.display_name", display_name.parse())
     } else {
@@ -232,16 +234,16 @@ pub(in crate::grpc) fn update_workspace(
     } else {
         None
     };
-    let policy = masked_policy(policy.unwrap_or_default(), &mask, &mut violations)?;
-    violations.finish(id.map(|id| (id, WorkspacePatch { display_name, catalog, policy })))
+    let instance = mask.has("instance").then(|| {
+        optional_name::<InstanceId>(&instance)
+            .and_then(|instance| violations.note("workspace.instance", instance))
+    });
+    let policy = masked_policy(policy.unwrap_or_default(), &mask, &mut violations);
+    violations.finish(id.map(|id| (id, WorkspacePatch { display_name, catalog, instance, policy })))
 }
 
 /// What the mask names of a policy; the rest is not even looked at.
-fn masked_policy(
-    policy: proto::Policy,
-    mask: &Mask,
-    violations: &mut Violations,
-) -> Result<PolicyPatch, Error> {
+fn masked_policy(policy: proto::Policy, mask: &Mask, violations: &mut Violations) -> PolicyPatch {
     fn keep<T: Default>(named: bool, value: T) -> T {
         if named { value } else { T::default() }
     }
@@ -261,9 +263,10 @@ fn masked_policy(
         requests_per_hour: keep(mask.has("policy.requests_per_hour"), policy.requests_per_hour),
         key_prefix: keep(mask.has("policy.key_prefix"), policy.key_prefix),
     };
-    let patch = policy_patch(named, violations)?;
-    Ok(PolicyPatch {
+    let patch = policy_patch(named, violations);
+    PolicyPatch {
         max_keys: patch.max_keys.filter(|_| mask.has("policy.max_keys")),
+        secret_visibility: patch.secret_visibility.filter(|_| mask.has("policy.secret_visibility")),
         keep_last_key: patch.keep_last_key.filter(|_| mask.has("policy.keep_last_key")),
         key_manager_roles: patch.key_manager_roles.filter(|_| mask.has("policy.key_manager_roles")),
         provision_first_key: patch
@@ -272,23 +275,41 @@ fn masked_policy(
         default_permissions: patch
             .default_permissions
             .filter(|_| mask.has("policy.default_permissions")),
+        requests_per_hour: patch.requests_per_hour.filter(|_| mask.has("policy.requests_per_hour")),
         key_prefix: patch.key_prefix.filter(|_| mask.has("policy.key_prefix")),
-    })
+    }
 }
 
 impl From<domain::Workspace> for proto::Workspace {
     fn from(workspace: domain::Workspace) -> Self {
-        let domain::Workspace { id, display_name, catalog, policy, create_time, update_time } =
-            workspace;
+        let domain::Workspace {
+            id,
+            display_name,
+            catalog,
+            instance,
+            policy,
+            public_key,
+            create_time,
+            update_time,
+        } = workspace;
         Self {
             name: id.to_string(),
             display_name: display_name.as_str().to_owned(),
             catalog: catalog.to_string(),
-            instance: String::new(),
+            instance: instance.map(|instance| instance.to_string()).unwrap_or_default(),
             policy: Some(policy.into()),
-            public_key: String::new(),
+            public_key: public_key.map(|key| key.to_string()).unwrap_or_default(),
             create_time: Some(to_proto_time(create_time)),
             update_time: Some(to_proto_time(update_time)),
+        }
+    }
+}
+
+impl From<SecretVisibility> for proto::SecretVisibility {
+    fn from(visibility: SecretVisibility) -> Self {
+        match visibility {
+            SecretVisibility::ShownOnce => Self::ShownOnce,
+            SecretVisibility::Revealable => Self::Revealable,
         }
     }
 }
@@ -298,22 +319,24 @@ impl From<domain::Policy> for proto::Policy {
         let domain::Policy {
             max_keys,
             keep_last_key,
+            secret_visibility,
             key_manager_roles,
             provision_first_key,
             default_permissions,
+            requests_per_hour,
             key_prefix,
         } = policy;
         Self {
             max_keys: max_keys.and_then(|max_keys| i32::try_from(max_keys).ok()).unwrap_or(0),
             keep_last_key,
-            secret_visibility: SecretVisibility::ShownOnce.into(),
+            secret_visibility: proto::SecretVisibility::from(secret_visibility).into(),
             key_manager_roles: key_manager_roles
                 .into_iter()
                 .map(|role| proto::Role::from(role).into())
                 .collect(),
             provision_first_key,
             default_permissions: default_permissions.into_iter().map(String::from).collect(),
-            requests_per_hour: 0,
+            requests_per_hour: to_proto_limit(requests_per_hour),
             key_prefix: key_prefix.into(),
         }
     }

@@ -97,6 +97,7 @@ fn size(key: &Key) -> usize {
     FIXED
         + key.display_name.as_str().len()
         + key.permissions.iter().map(grant).sum::<usize>()
-        + NETWORK * key.allowed_ips.iter().count()
+        + NETWORK * key.allowed_ips.iter().len()
+        + key.network_sets.iter().map(|id| id.as_str().len() + 14).sum::<usize>()
         + key.workspace_scope.iter().map(|id| id.as_str().len() + 13).sum::<usize>()
 }

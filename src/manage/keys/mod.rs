@@ -1,8 +1,11 @@
-//! Keys: create, get, list, delete.
+//! Keys: create, clone, reveal, get, list, delete.
 
+mod clone;
 mod create;
 mod delete;
+mod issue;
 mod list;
+mod reveal;
 
 use std::sync::Arc;
 
@@ -10,11 +13,12 @@ use uuid::Uuid;
 
 use super::error::{Error, Resource};
 use crate::clock::Clock;
-use crate::domain::{Caller, Key, KeyFilter, KeyName, WorkspaceId};
+use crate::domain::{Caller, Key, KeyFilter, KeyName, Secret, Vault, WorkspaceId};
 use crate::store::{Cursor, Store};
 
+pub(super) use create::check_known;
 pub use create::{CreatedKey, KeyDraft};
-pub(super) use create::{build_key, check_known};
+pub(super) use issue::Issue;
 pub use list::KeyPage;
 
 /// The keys of all workspaces.
@@ -22,13 +26,14 @@ pub use list::KeyPage;
 pub struct Keys {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
+    vault: Arc<Vault>,
 }
 
 impl Keys {
-    /// Keys in this store, by this clock.
+    /// Keys in this store, by this clock, with the secrets that can be revealed in this vault.
     #[must_use]
-    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, vault: Arc<Vault>) -> Self {
+        Self { store, clock, vault }
     }
 
     /// Creates a key. With a `request_id` that was seen before, returns the key that was created
@@ -43,10 +48,41 @@ impl Keys {
         draft: KeyDraft,
         request_id: Option<Uuid>,
     ) -> Result<CreatedKey, Error> {
-        let work = create::CreateKey::new(caller, workspace, draft, request_id, self.clock.now())?;
+        let request = create::request(request_id, &draft);
+        let issue = Issue::new(caller, request, &self.vault, self.clock.now())?;
+        let work = create::CreateKey { workspace, draft, issue };
         let created = self.store.transact(work).await?;
         tracing::info!(key = %created.key.name, by = %caller, "key created");
         Ok(created)
+    }
+
+    /// Creates a key that may do exactly what another one may. With a `request_id` that was seen
+    /// before, returns the key that was created then.
+    ///
+    /// # Errors
+    /// See `KeyService.CloneKey` in the contract.
+    pub async fn clone(
+        &self,
+        caller: &Caller,
+        name: KeyName,
+        request_id: Option<Uuid>,
+    ) -> Result<CreatedKey, Error> {
+        let request = clone::request(request_id, &name);
+        let issue = Issue::new(caller, request, &self.vault, self.clock.now())?;
+        let work = clone::CloneKey { name: name.clone(), issue };
+        let created = self.store.transact(work).await?;
+        tracing::info!(key = %created.key.name, of = %name, by = %caller, "key cloned");
+        Ok(created)
+    }
+
+    /// The secret of this key.
+    ///
+    /// # Errors
+    /// See `KeyService.RevealKey` in the contract.
+    pub async fn reveal(&self, caller: &Caller, name: &KeyName) -> Result<Secret, Error> {
+        let secret = reveal::reveal(&self.store, &self.vault, name).await?;
+        tracing::info!(key = %name, by = %caller, "secret revealed");
+        Ok(secret)
     }
 
     /// The key of this name.

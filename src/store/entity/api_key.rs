@@ -23,6 +23,8 @@ pub struct Model {
     pub permissions: String,
     /// Networks as JSON.
     pub allowed_ips: String,
+    /// Network sets as JSON; absent in rows from before there were any.
+    pub network_sets: Option<String>,
     /// Workspaces as JSON.
     pub workspace_scope: String,
     pub created_by: Option<String>,
@@ -54,6 +56,10 @@ impl TryFrom<Model> for Key {
             hint: row.hint,
             permissions: read_json("api_keys.permissions", &row.permissions)?,
             allowed_ips: read_json("api_keys.allowed_ips", &row.allowed_ips)?,
+            network_sets: match &row.network_sets {
+                Some(sets) => read_json("api_keys.network_sets", sets)?,
+                None => Vec::new(),
+            },
             workspace_scope: read_json("api_keys.workspace_scope", &row.workspace_scope)?,
             created_by: row.created_by,
             create_time: read_time("api_keys.create_time", row.create_time)?,
@@ -71,6 +77,7 @@ pub(in crate::store) fn row(key: &Key, digest: &SecretDigest) -> Result<ActiveMo
         hint,
         permissions,
         allowed_ips,
+        network_sets,
         created_by,
         create_time,
         last_seen_time,
@@ -86,6 +93,7 @@ pub(in crate::store) fn row(key: &Key, digest: &SecretDigest) -> Result<ActiveMo
         hint: Set(hint.clone()),
         permissions: Set(write_json("api_keys.permissions", permissions)?),
         allowed_ips: Set(write_json("api_keys.allowed_ips", allowed_ips)?),
+        network_sets: Set(Some(write_json("api_keys.network_sets", network_sets)?)),
         workspace_scope: Set(write_json("api_keys.workspace_scope", workspace_scope)?),
         created_by: Set(created_by.clone()),
         create_time: Set(create_time.as_micros()),

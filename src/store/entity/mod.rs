@@ -7,9 +7,13 @@
 
 pub(super) mod api_key;
 pub(super) mod catalog;
+pub(super) mod identifier;
+pub(super) mod key_network_set;
 pub(super) mod key_request;
 pub(super) mod member;
 pub(super) mod metadata;
+pub(super) mod network_set;
+pub(super) mod sealed_secret;
 pub(super) mod workspace;
 
 use serde::Serialize;

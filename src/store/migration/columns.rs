@@ -53,6 +53,20 @@ impl Columns {
         column
     }
 
+    /// Adds a column that may be null, unless it is there.
+    pub(super) async fn add(
+        manager: &SchemaManager<'_>,
+        table: impl IntoTableRef,
+        table_name: &str,
+        name: &str,
+        mut column: ColumnDef,
+    ) -> Result<(), DbErr> {
+        if manager.has_column(table_name, name).await? {
+            return Ok(());
+        }
+        manager.alter_table(Table::alter().table(table).add_column(&mut column).to_owned()).await
+    }
+
     /// Makes room for so many characters in a text column that may be null.
     pub(super) async fn widen(
         self,

@@ -2,7 +2,11 @@
 
 mod columns;
 mod m20261121_create_tables;
+mod m20261122_add_public_keys_and_instances;
+mod m20261122_create_identifiers;
 mod m20261122_create_members;
+mod m20261122_create_network_sets;
+mod m20261122_create_sealed_secrets;
 
 use std::time::Duration;
 
@@ -21,6 +25,10 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261121_create_tables::Migration),
             Box::new(m20261122_create_members::Migration),
+            Box::new(m20261122_create_network_sets::Migration),
+            Box::new(m20261122_add_public_keys_and_instances::Migration),
+            Box::new(m20261122_create_identifiers::Migration),
+            Box::new(m20261122_create_sealed_secrets::Migration),
         ]
     }
 }

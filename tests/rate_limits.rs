@@ -1,0 +1,62 @@
+//! Rate limits under fire: never one more than the limit in a window.
+
+mod support;
+
+use std::time::Duration;
+
+use claviger::proto::{Policy, Reason};
+use futures_util::future::join_all;
+use support::builders::{a_key, a_question};
+use support::server::TestServer;
+
+const CALLERS: usize = 8;
+
+/// What so many concurrent callers are told, each of whom asks until it is refused once.
+async fn fire(server: &TestServer, secret: &str) -> (usize, Vec<i64>) {
+    let caller = |_| {
+        let operator = server.operator();
+        async move {
+            let mut remaining = Vec::new();
+            loop {
+                let question = a_question(secret).permission("users.track").build();
+                let response = operator.authorize(question).await.unwrap();
+                let state = response.rate_limit.unwrap();
+                match response.reason() {
+                    Reason::Allowed => remaining.push(state.remaining),
+                    Reason::RateLimited => {
+                        assert_eq!(state.remaining, 0);
+                        assert!(!response.allowed && state.retry_delay.is_some());
+                        return remaining;
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+    };
+    let mut remaining: Vec<i64> =
+        join_all((0..CALLERS).map(caller)).await.into_iter().flatten().collect();
+    remaining.sort_unstable();
+    (remaining.len(), remaining)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b12_exactly_so_many_are_allowed_in_each_window() {
+    const LIMIT: i64 = 200;
+    let server = TestServer::with_acme().await;
+    let operator = server.operator();
+    let policy = Policy { requests_per_hour: LIMIT, ..Policy::default() };
+    operator.set_policy("workspaces/acme", policy).await.unwrap();
+    let key = a_key("k").permissions(&["*"]).build();
+    let secret = operator.create_key("workspaces/acme", key).await.unwrap().secret;
+    for window in 0..3 {
+        let (allowed, remaining) = fire(&server, &secret).await;
+        assert_eq!(allowed, 200, "window {window}");
+        // Each of them was told another number: none was counted twice, and none not at all.
+        assert_eq!(remaining, (0..LIMIT).collect::<Vec<_>>());
+        // Right up to the end of the window there is no more.
+        server.clock.advance(Duration::from_secs(3_599));
+        let (allowed, _) = fire(&server, &secret).await;
+        assert_eq!(allowed, 0, "window {window}");
+        server.clock.advance(Duration::from_secs(1));
+    }
+}
