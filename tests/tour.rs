@@ -1,4 +1,5 @@
-//! The tour of the README, run as it stands: the server on a terminal, the commands in a shell.
+//! The tour of the README and the walks through three key pages, run as they stand: the server on a
+//! terminal, the commands in a shell.
 
 mod support;
 
@@ -7,6 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use support::process::program;
+use support::products::{self, ENCRYPTION_KEY};
 use support::{eventually, repository};
 
 /// A command of the README and the output that stands below it.
@@ -45,6 +47,8 @@ struct OnTerminal {
 
 impl OnTerminal {
     async fn start(directory: &Path) -> Self {
+        let settings = products::settings();
+        let instances = settings.instance_endpoints.unwrap();
         let typescript = directory.join("typescript");
         let command = format!(
             "exec {} --listen 127.0.0.1:0 --data-dir {}",
@@ -54,6 +58,8 @@ impl OnTerminal {
         let script = Command::new("script")
             .args(["--quiet", "--flush", "--return", "--command", &command])
             .arg(&typescript)
+            .env("CLAVIGER_SECRET_ENCRYPTION_KEY", ENCRYPTION_KEY)
+            .env("CLAVIGER_INSTANCE_ENDPOINTS", instances)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
@@ -89,28 +95,35 @@ impl Drop for OnTerminal {
     }
 }
 
-/// What is different each time: ids, times, secrets.
+/// Fields whose values are different each time.
+const VARYING: [&str; 7] =
+    ["createTime", "updateTime", "resetTime", "hint", "secret", "authorizationHeader", "publicKey"];
+
+/// What an output is without that which is different each time: ids, times, secrets.
 fn normalized(output: &str) -> String {
-    let mut lines = Vec::new();
-    for line in output.lines() {
-        let mut line = line.trim_end().to_owned();
-        for (marker, end) in [
-            ("workspaces/acme/keys/", "\""),
-            ("\"createTime\": \"", "\""),
-            ("\"updateTime\": \"", "\""),
-            ("\"hint\": \"acme_...", "\""),
-            ("\"secret\": \"acme_", "\""),
-            ("\"authorizationHeader\": \"Basic ", "\""),
-        ] {
-            if let Some((head, tail)) = line.clone().split_once(marker) {
-                let (varying, rest) = tail.split_once(end).unwrap();
-                assert!(varying.len() >= 4, "{line}");
-                line = format!("{head}{marker}<varies>{end}{rest}");
-            }
-        }
-        lines.push(line);
-    }
+    let lines: Vec<String> = output.lines().map(|line| normalized_line(line.trim_end())).collect();
     lines.join("\n")
+}
+
+fn normalized_line(line: &str) -> String {
+    // A field, whose value says at least what it is the value of.
+    for field in VARYING {
+        if let Some((indent, value)) = line.split_once(&format!("\"{field}\": \"")) {
+            assert!(value.trim_end_matches(['"', ',']).len() >= 4, "{line}");
+            return format!("{indent}{field} varies");
+        }
+    }
+    let is_varying = |word: &str| {
+        let id = word.trim_matches(|c: char| !c.is_ascii_hexdigit());
+        let is_uuid = id.len() == 36 && id.bytes().filter(|byte| *byte == b'-').count() == 4;
+        // What the command line prints: a secret, its header, a public key and a full stop.
+        let is_secret = word.starts_with("codat_") || word.starts_with("Y29kYXRf");
+        let is_public_key = line.contains("with the public key") && word.len() == 7;
+        is_uuid || is_secret || is_public_key
+    };
+    line.split_inclusive([' ', '/'])
+        .map(|word| if is_varying(word.trim_end()) { "<varies>" } else { word })
+        .collect()
 }
 
 /// Where the shell finds grpcurl: `scripts/install-tools` puts it there.
@@ -142,12 +155,12 @@ fn run(commands: &[String], server: &OnTerminal) -> Vec<String> {
     outputs
 }
 
-#[tokio::test]
-async fn the_tour_of_the_readme_works_as_it_stands() {
+/// Runs every command of a document and compares what it prints.
+async fn follow(document: &str, at_least: usize) {
     let directory = tempfile::tempdir().unwrap();
     let server = OnTerminal::start(directory.path()).await;
-    let readme = fs::read_to_string(repository("README.md")).unwrap();
-    let steps = steps(&readme);
+    let text = fs::read_to_string(repository(document)).unwrap();
+    let steps = steps(&text);
     let here = |command: &String| {
         let program = program().get_program().display().to_string();
         command
@@ -157,10 +170,30 @@ async fn the_tour_of_the_readme_works_as_it_stands() {
     let commands: Vec<String> = steps.iter().map(|step| here(&step.command)).collect();
     let outputs = run(&commands, &server);
     assert_eq!(outputs.len(), steps.len());
-    assert!(steps.len() >= 15, "the tour is there: {}", steps.len());
+    assert!(steps.len() >= at_least, "{document} is whole: {}", steps.len());
     for (step, output) in steps.iter().zip(&outputs) {
-        assert_eq!(normalized(output), normalized(&step.output), "$ {}", step.command);
+        assert_eq!(normalized(output), normalized(&step.output), "{document}: $ {}", step.command);
     }
+}
+
+#[tokio::test]
+async fn the_tour_of_the_readme_works_as_it_stands() {
+    follow("README.md", 15).await;
+}
+
+#[tokio::test]
+async fn the_walk_through_brazes_key_page_works_as_it_stands() {
+    follow("docs/braze.md", 20).await;
+}
+
+#[tokio::test]
+async fn the_walk_through_codats_key_page_works_as_it_stands() {
+    follow("docs/codat.md", 15).await;
+}
+
+#[tokio::test]
+async fn the_walk_through_klaviyos_key_page_works_as_it_stands() {
+    follow("docs/klaviyo.md", 20).await;
 }
 
 #[tokio::test]
