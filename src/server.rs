@@ -83,6 +83,17 @@ pub enum StartError {
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
+/// Why a server stops by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The transport failed.
+    #[error(transparent)]
+    Transport(#[from] tonic::transport::Error),
+    /// The database answers now, and the server would not have started on it.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
 /// A server that listens, and serves once it is told to.
 #[derive(Debug)]
 pub struct Server {
@@ -169,13 +180,10 @@ impl Server {
     /// the store.
     ///
     /// # Errors
-    /// If the transport fails.
-    pub async fn serve(
-        self,
-        shutdown: impl Future<Output = ()> + Send,
-    ) -> Result<(), tonic::transport::Error> {
+    /// See [`ServeError`].
+    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
         let readiness = self.readiness.clone();
-        let monitor = tokio::spawn(watch_database(self.preparation, self.readiness));
+        let mut monitor = tokio::spawn(watch_database(self.preparation, self.readiness));
         let writer = tokio::spawn(write_last_seen(Arc::clone(&self.engine)));
         let incoming =
             TcpIncoming::from(self.listener).with_nodelay(Some(true)).then(rest_on_error);
@@ -189,17 +197,23 @@ impl Server {
         tokio::pin!(serving);
 
         let outcome = tokio::select! {
-            outcome = &mut serving => outcome,
-            () = shutdown => {
-                tracing::info!("shutting down");
-                monitor.abort();
-                readiness.send_replace(Readiness::Draining);
-                drain.send_replace(());
-                tokio::time::timeout(self.drain_timeout, serving).await.unwrap_or_else(|_elapsed| {
-                    tracing::warn!("calls were still under way when the time to drain was over");
-                    Ok(())
-                })
-            }
+            outcome = &mut serving => Some(outcome.map_err(ServeError::from)),
+            () = shutdown => None,
+            Ok(error) = &mut monitor => Some(Err(error.into())),
+        };
+        let outcome = if let Some(outcome) = outcome {
+            outcome
+        } else {
+            tracing::info!("shutting down");
+            monitor.abort();
+            readiness.send_replace(Readiness::Draining);
+            drain.send_replace(());
+            let drained = tokio::time::timeout(self.drain_timeout, serving).await;
+            let drained = drained.unwrap_or_else(|_elapsed| {
+                tracing::warn!("calls were still under way when the time to drain was over");
+                Ok(())
+            });
+            drained.map_err(ServeError::from)
         };
         monitor.abort();
         writer.abort();
@@ -325,16 +339,24 @@ async fn write_last_seen(engine: Arc<Engine>) {
     }
 }
 
-/// Follows whether the database answers, and prepares it once it does.
-async fn watch_database(mut preparation: Preparation, readiness: watch::Sender<Readiness>) {
+/// Follows whether the database answers, and prepares it once it does. Ends if it cannot be served
+/// from, whatever the time brings.
+async fn watch_database(
+    mut preparation: Preparation,
+    readiness: watch::Sender<Readiness>,
+) -> StartError {
     let mut ticks = tokio::time::interval(HEALTH_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        let mut said = None;
         let now = match probe(&mut preparation).await {
             Ok(()) => Readiness::Ready,
+            // Its encryption keys are not the ones: it must seal nothing with them.
+            Err(error @ StartError::Initialize(manage::Error::Precondition(_))) => return error,
             Err(error) => {
                 tracing::debug!(%error, "the database does not answer");
+                said = Some(error);
                 Readiness::NotReady
             }
         };
@@ -348,7 +370,10 @@ async fn watch_database(mut preparation: Preparation, readiness: watch::Sender<R
         });
         match (changed, now) {
             (true, Readiness::Ready) => tracing::info!("ready: the database answers"),
-            (true, _) => tracing::error!("not ready: the database does not answer"),
+            (true, _) => {
+                let error = said.map(tracing::field::display);
+                tracing::error!(error, "not ready: the database does not answer");
+            }
             (false, _) => {}
         }
     }

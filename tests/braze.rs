@@ -9,6 +9,7 @@ use claviger::proto::{
     GetCatalogRequest, HttpRoute, ListIdentifiersRequest, ListMembersRequest, Policy, Reason,
     RemoveMemberRequest, Role, UpdateWorkspaceRequest, Workspace,
 };
+use sea_orm::ConnectionTrait;
 use serde::Deserialize;
 use std::time::Duration;
 use support::builders::{a_key, a_question, a_routed_permission};
@@ -40,23 +41,14 @@ fn example_path(template: &str) -> String {
     template.split('/').map(segment).collect::<Vec<_>>().join("/")
 }
 
-async fn with_braze() -> (TestServer, Client) {
-    let server = TestServer::start().await;
-    let operator = server.operator();
-    let catalog = Some(braze());
-    operator.catalogs.clone().apply_catalog(ApplyCatalogRequest { catalog }).await.unwrap();
-    operator.create_workspace("acme", "catalogs/braze", Policy::default()).await.unwrap();
-    (server, operator)
-}
-
 async fn secret_of(operator: &Client, permissions: &[&str]) -> String {
     let key = a_key("k").permissions(permissions).build();
-    operator.create_key("workspaces/acme", key).await.unwrap().secret
+    operator.create_key(BRAZE, key).await.unwrap().secret
 }
 
 #[tokio::test]
 async fn b3_every_route_resolves_to_its_permission() {
-    let (_server, operator) = with_braze().await;
+    let (_server, operator) = product().await;
     let catalog = braze();
     let names: Vec<&str> = catalog.permissions.iter().map(|p| p.name.as_str()).collect();
     let mut routes = 0;
@@ -88,7 +80,7 @@ async fn b3_every_route_resolves_to_its_permission() {
 
 #[tokio::test]
 async fn b4_a_permission_without_an_endpoint_is_asked_for_by_name_only() {
-    let (_server, operator) = with_braze().await;
+    let (_server, operator) = product().await;
     let secret = secret_of(&operator, &["sso.saml.login"]).await;
     let by_name = a_question(&secret).permission("sso.saml.login").build();
     assert!(operator.authorize(by_name).await.unwrap().allowed);
@@ -100,7 +92,7 @@ async fn b4_a_permission_without_an_endpoint_is_asked_for_by_name_only() {
 
 #[tokio::test]
 async fn b3_a_literal_segment_beats_a_parameter() {
-    let (_server, operator) = with_braze().await;
+    let (_server, operator) = product().await;
     let secret = secret_of(&operator, &["*"]).await;
     for (method, path, permission) in [
         ("GET", "/preference_center/v1/list", "preference_center.list"),
@@ -120,7 +112,7 @@ async fn b3_a_literal_segment_beats_a_parameter() {
 
 #[tokio::test]
 async fn b3_a_second_permission_on_a_taken_route_is_refused_and_both_are_named() {
-    let (_server, operator) = with_braze().await;
+    let (_server, operator) = product().await;
     let mut catalog = braze();
     let renamed = "/catalogs/{name}/items/{id}";
     catalog.permissions.push(a_routed_permission("catalogs.patch_item", "PATCH", renamed));
@@ -164,30 +156,54 @@ async fn b1_a_key_of_one_braze_workspace_is_denied_at_another() {
     }
 }
 
-#[tokio::test]
-async fn b2_b5_b9_a_key_is_created_with_name_addresses_and_permissions_and_shows_them() {
-    let (_server, operator) = product().await;
-    let key = a_key("Intégration Shopify")
+fn shopify() -> claviger::proto::Key {
+    a_key("Intégration Shopify")
         .permissions(&["users.track", "campaigns.*"])
         .allowed_ips(&["203.0.113.0/24", "2001:db8::7"])
         .network_sets(&["networkSets/platform"])
-        .build();
-    let created = operator.create_key(BRAZE, key).await.unwrap();
-    assert!(created.secret.starts_with("braze_"), "the prefix of the policy");
-    let key = operator.get_key(&created.key.unwrap().name).await.unwrap();
-    assert_eq!(key.display_name, "Intégration Shopify");
-    assert_eq!(key.permissions, ["users.track", "campaigns.*"]);
-    assert_eq!(key.allowed_ips, ["203.0.113.0/24", "2001:db8::7"]);
-    assert_eq!(key.network_sets, ["networkSets/platform"]);
+        .build()
+}
 
-    let anywhere = a_key("anywhere").permissions(&["users.track"]).build();
-    let anywhere = operator.create_key(BRAZE, anywhere).await.unwrap().secret;
+#[tokio::test]
+async fn b2_a_key_is_created_with_a_name_addresses_and_permissions() {
+    let (_server, operator) = product().await;
+    let created = operator.create_key(BRAZE, shopify()).await.unwrap();
+    assert!(created.secret.starts_with("braze_"), "the prefix of the policy");
+    for (permission, allowed) in [
+        ("users.track", true),
+        ("campaigns.list", true),
+        ("campaigns.trigger.send", true),
+        ("users.delete", false),
+    ] {
+        let question = a_question(&created.secret).permission(permission).from("203.0.113.9");
+        let response = operator.authorize(question.build()).await.unwrap();
+        assert_eq!(response.allowed, allowed, "{permission}");
+        assert_eq!(response.key_display_name, "Intégration Shopify");
+    }
+    for wrong in [
+        a_key("").permissions(&["users.track"]).build(),
+        a_key("k").permissions(&["users.trak"]).build(),
+        a_key("k").permissions(&["users.track"]).allowed_ips(&["10.1.2.3/8"]).build(),
+    ] {
+        assert_eq!(refusal(operator.create_key(BRAZE, wrong).await).0, Code::InvalidArgument);
+    }
+}
+
+#[tokio::test]
+async fn b5_without_addresses_a_key_is_good_anywhere_and_with_some_there_only() {
+    let (_server, operator) = product().await;
+    let restricted = a_key("here")
+        .permissions(&["users.track"])
+        .allowed_ips(&["203.0.113.0/24", "2001:db8::7"])
+        .build();
+    let restricted = operator.create_key(BRAZE, restricted).await.unwrap().secret;
+    let anywhere = secret_of(&operator, &["users.track"]).await;
     for (secret, address, reason) in [
-        (&created.secret, "203.0.113.9", Reason::Allowed),
-        (&created.secret, "::ffff:203.0.113.9", Reason::Allowed),
-        (&created.secret, "2001:db8::7", Reason::Allowed),
-        (&created.secret, "203.0.114.9", Reason::IpDenied),
-        (&created.secret, "", Reason::IpMissing),
+        (&restricted, "203.0.113.9", Reason::Allowed),
+        (&restricted, "::ffff:203.0.113.9", Reason::Allowed),
+        (&restricted, "2001:db8::7", Reason::Allowed),
+        (&restricted, "203.0.114.9", Reason::IpDenied),
+        (&restricted, "", Reason::IpMissing),
         (&anywhere, "203.0.114.9", Reason::Allowed),
         (&anywhere, "", Reason::Allowed),
     ] {
@@ -195,6 +211,18 @@ async fn b2_b5_b9_a_key_is_created_with_name_addresses_and_permissions_and_shows
         let response = operator.authorize(question).await.unwrap();
         assert_eq!(response.reason(), reason, "{address:?}");
     }
+}
+
+#[tokio::test]
+async fn b9_the_details_of_a_key_are_all_there() {
+    let (_server, operator) = product().await;
+    let created = operator.create_key(BRAZE, shopify()).await.unwrap().key.unwrap();
+    let key = operator.get_key(&created.name).await.unwrap();
+    assert_eq!(key, created);
+    assert_eq!(key.display_name, "Intégration Shopify");
+    assert_eq!(key.permissions, ["users.track", "campaigns.*"]);
+    assert_eq!(key.allowed_ips, ["203.0.113.0/24", "2001:db8::7"]);
+    assert_eq!(key.network_sets, ["networkSets/platform"]);
 }
 
 #[tokio::test]
@@ -277,6 +305,10 @@ async fn b8_the_list_shows_what_the_key_page_shows() {
     let seen = operator.create_key(BRAZE, key("The operator's")).await.unwrap();
     server.clock.advance(Duration::from_secs(30));
     operator.authorize(a_question(&seen.secret).build()).await.unwrap();
+    // A key from before it was noted who creates keys.
+    operator.create_key(BRAZE, key("Legacy")).await.unwrap();
+    let sql = "UPDATE api_keys SET created_by = NULL WHERE display_name = 'Legacy'";
+    server.intruder().await.execute_unprepared(sql).await.unwrap();
     let server = server.restart_with(products::settings()).await;
 
     let keys = server.operator().list_keys(BRAZE).await.unwrap();
@@ -287,6 +319,7 @@ async fn b8_the_list_shows_what_the_key_page_shows() {
     assert_eq!(
         page,
         [
+            ("Legacy", None, None),
             ("The operator's", Some("Operator key"), Some(FakeClock::at(60))),
             ("Jane's", Some("role_developer@example.com"), None),
         ]
@@ -295,7 +328,7 @@ async fn b8_the_list_shows_what_the_key_page_shows() {
         assert!(key.hint.starts_with("braze_..."), "{}", key.hint);
     }
     let times: Vec<_> = keys.iter().map(|key| key.create_time.unwrap()).collect();
-    assert_eq!(times, [FakeClock::at(30), FakeClock::at(0)]);
+    assert_eq!(times, [60, 30, 0].map(FakeClock::at));
     // Braze's identifier is the key itself, for whoever may see it.
     let name = &created.key.as_ref().unwrap().name;
     let revealed = server.operator().reveal_key(name).await.unwrap();
@@ -342,7 +375,7 @@ async fn b11_removing_a_member_leaves_their_keys_alive() {
 #[tokio::test]
 async fn b12_a_workspace_has_a_limit_and_a_permission_may_have_one_instead() {
     let (server, operator) = product().await;
-    let secret = secret_at(&operator, BRAZE).await;
+    let secret = secret_of(&operator, &["*"]).await;
     let ask = async |secret: &str, permission: &str| {
         let question = a_question(secret).permission(permission).build();
         let response = operator.authorize(question).await.unwrap();
@@ -363,7 +396,7 @@ async fn b12_a_workspace_has_a_limit_and_a_permission_may_have_one_instead() {
     operator.catalogs.clone().apply_catalog(ApplyCatalogRequest { catalog }).await.unwrap();
     let policy = Policy { requests_per_hour: 3, ..Policy::default() };
     operator.set_policy(BRAZE, policy).await.unwrap();
-    let again = secret_at(&operator, BRAZE).await;
+    let again = secret_of(&operator, &["*"]).await;
     let mut counted = Vec::new();
     for (secret, permission) in [
         (&secret, "users.track"),
@@ -398,11 +431,6 @@ async fn b12_a_workspace_has_a_limit_and_a_permission_may_have_one_instead() {
     assert_eq!((reason, state.unwrap().retry_delay), (Reason::RateLimited, Some(wait)));
     server.clock.advance(Duration::from_secs(1));
     assert_eq!(ask(&secret, "campaigns.list").await.0, Reason::Allowed);
-}
-
-async fn secret_at(operator: &Client, workspace: &str) -> String {
-    let key = a_key("k").permissions(&["*"]).build();
-    operator.create_key(workspace, key).await.unwrap().secret
 }
 
 #[tokio::test]
@@ -451,7 +479,7 @@ async fn b13_identifiers_are_searched_by_kind_and_name_and_checked_by_authorize(
         assert_eq!(search(kind, part).await, found, "{kind} {part}");
     }
 
-    let secret = secret_at(&operator, BRAZE).await;
+    let secret = secret_of(&operator, &["*"]).await;
     let reason = async |ids: &[&str]| {
         let question = a_question(&secret).permission("campaigns.trigger.send").identifiers(ids);
         operator.authorize(question.build()).await.unwrap().reason()
@@ -477,7 +505,7 @@ async fn b13_identifiers_are_searched_by_kind_and_name_and_checked_by_authorize(
 #[tokio::test]
 async fn b14_a_key_at_another_instance_is_denied_and_told_where_to_go() {
     let (server, operator) = product().await;
-    let secret = secret_at(&operator, BRAZE).await;
+    let secret = secret_of(&operator, &["*"]).await;
     let ask = async |client: &Client, instance: &str| {
         let question = a_question(&secret).permission("users.track").instance(instance).build();
         let response = client.authorize(question).await.unwrap();

@@ -367,6 +367,8 @@ struct Wish {
     expires_after: Option<i64>,
     networks: Vec<usize>,
     network_sets: Vec<usize>,
+    /// A clone of this key instead: an index into the keys made so far.
+    clone_of: Option<usize>,
 }
 
 const PERMISSIONS: [&str; 8] = [
@@ -394,17 +396,19 @@ fn a_wish() -> impl Strategy<Value = Wish> {
         proptest::option::of(1..4_i64),
         subset(NETWORKS.len(), 2),
         subset(NETWORK_SETS.len(), 1),
+        proptest::option::weighted(0.2, any::<prop::sample::Index>()),
     )
-        .prop_map(|(creator, permissions, scope, expires_after, networks, network_sets)| {
-            Wish {
+        .prop_map(
+            |(creator, permissions, scope, expires_after, networks, network_sets, clone_of)| Wish {
+                clone_of: clone_of.map(|index| index.index(usize::from(u16::MAX))),
                 creator: creator.index(usize::from(u16::MAX)),
                 permissions,
                 scope,
                 expires_after,
                 networks,
                 network_sets,
-            }
-        })
+            },
+        )
 }
 
 /// The oracle: what a key may do, spelt out. Every permission that there is and two that may
@@ -489,13 +493,23 @@ async fn grant_wishes(server: &TestServer, wishes: Vec<Wish>) -> Result<(u32, u3
             key = key.expire_time(FakeClock::at(hours * 3_600));
         }
         let (secret, creator) = &keys[wish.creator % keys.len()];
-        match server.caller(secret).create_key("workspaces/claviger", key.build()).await {
-            Ok(created) => {
-                let key = created.key.unwrap();
+        let caller = server.caller(secret);
+        let made_key = match wish.clone_of.map(|index| &keys[index % keys.len()].1.name) {
+            Some(name) if !name.is_empty() => {
+                caller.clone_key(name).await.map(|clone| (clone.secret, clone.key))
+            }
+            _ => caller
+                .create_key("workspaces/claviger", key.build())
+                .await
+                .map(|created| (created.secret, created.key)),
+        };
+        match made_key {
+            Ok((secret, key)) => {
+                let key = key.unwrap();
                 let wider =
                     reach(&key).into_iter().zip(reach(creator)).any(|(new, own)| new && !own);
                 prop_assert!(!wider, "{:?} made {:?}", creator, key);
-                keys.push((created.secret, key));
+                keys.push((secret, key));
                 made += 1;
             }
             Err(status) => {

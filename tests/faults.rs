@@ -8,13 +8,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use claviger::clock::SystemClock;
 use claviger::config::Settings;
-use claviger::proto::{AuthorizeResponse, DeleteKeyRequest, Reason};
+use claviger::operator_key::Handover;
+use claviger::proto::{AuthorizeResponse, DeleteKeyRequest, Policy, Reason, SecretVisibility};
+use claviger::server::Server;
 use sea_orm::ConnectionTrait;
 use support::builders::{a_key, a_question};
 use support::database::{Engine, TestDatabase};
 use support::database_server::{DatabaseServer, Proxy};
 use support::eventually;
+use support::products;
 use support::server::{Client, TestServer};
 use support::status::refusal;
 use tonic::{Code, Status};
@@ -91,6 +95,41 @@ struct Acknowledged {
 }
 
 /// Creates keys, and deletes every other one, until that fails.
+/// It would not have started, had the database been there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_encryption_key_that_shows_late_ends_the_server() {
+    for engine in ENGINES {
+        let mut database = DatabaseServer::new(engine);
+        database.start().await;
+        let at = || TestDatabase::at(engine, database.url(database.port()));
+        let server = TestServer::start_on(at(), Arc::default(), products::settings()).await;
+        server.add_acme().await;
+        let operator = server.operator();
+        let visibility = SecretVisibility::Revealable.into();
+        let policy = Policy { secret_visibility: visibility, ..Policy::default() };
+        operator.set_policy("workspaces/acme", policy).await.unwrap();
+        let key = a_key("k").permissions(&["*"]).build();
+        operator.create_key("workspaces/acme", key).await.unwrap();
+        server.stop().await;
+        let files = at();
+        database.kill();
+
+        let settings = Settings {
+            listen: Some(([127, 0, 0, 1], 0).into()),
+            data_dir: Some(files.directory().to_owned()),
+            database_url: Some(files.url.clone()),
+            ..Settings::default()
+        };
+        let handover = Handover::File(files.directory().join("operator.key"));
+        let clock = Arc::new(SystemClock);
+        let server = Server::start(&settings.resolve().unwrap(), &handover, clock).await.unwrap();
+        let serving = tokio::spawn(server.serve(std::future::pending()));
+        database.start().await;
+        let error = serving.await.unwrap().unwrap_err().to_string();
+        assert!(error.contains("CLAVIGER_SECRET_ENCRYPTION_KEY"), "{error}");
+    }
+}
+
 async fn make_changes(operator: Client, count: Arc<AtomicUsize>) -> (Acknowledged, Status) {
     let mut acknowledged = Acknowledged::default();
     loop {

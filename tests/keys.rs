@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use claviger::proto::{
-    CloneKeyRequest, CreateKeyRequest, CreateKeyResponse, DeleteKeyRequest, DeleteWorkspaceRequest,
-    GetKeyRequest, GetWorkspaceRequest, Key, ListKeysRequest, Policy, Reason, Role,
-    UpdateWorkspaceRequest, Workspace,
+    CloneKeyRequest, CreateKeyRequest, CreateKeyResponse, DeleteKeyRequest,
+    DeleteNetworkSetRequest, DeleteWorkspaceRequest, GetKeyRequest, GetNetworkSetRequest,
+    GetWorkspaceRequest, Key, ListKeysRequest, Policy, Reason, Role, UpdateWorkspaceRequest,
+    Workspace,
 };
 use prost_types::FieldMask;
 use support::builders::{a_key, a_question};
@@ -85,17 +86,26 @@ async fn b1_a_key_is_worth_nothing_outside_its_workspace() {
 fn b7_there_is_no_call_that_changes_a_key() {
     use prost::Message;
     let set = prost_types::FileDescriptorSet::decode(claviger::proto::FILE_DESCRIPTOR_SET).unwrap();
-    let messages: HashMap<String, &prost_types::DescriptorProto> = set
-        .file
-        .iter()
-        .flat_map(|file| {
-            file.message_type
-                .iter()
-                .map(|message| (format!(".{}.{}", file.package(), message.name()), message))
-        })
-        .collect();
-    // What says what a key may do, wherever it stands in the request of any call.
-    let says = ["permissions", "allowed_ips", "network_sets", "workspace_scope", "expire_time"];
+    let mut messages = HashMap::new();
+    for file in &set.file {
+        let mut to_list: Vec<(String, &prost_types::DescriptorProto)> = Vec::new();
+        to_list.extend(file.message_type.iter().map(|one| (format!(".{}", file.package()), one)));
+        while let Some((parent, message)) = to_list.pop() {
+            let name = format!("{parent}.{}", message.name());
+            to_list.extend(message.nested_type.iter().map(|nested| (name.clone(), nested)));
+            messages.insert(name, message);
+        }
+    }
+    // What says what a key may do, wherever it stands in the request of any call: all fields of a
+    // key but what it is called and what the server writes.
+    let written = ["name", "display_name", "hint", "created_by", "create_time", "last_seen_time"];
+    let fields =
+        messages[".claviger.v1.Key"].field.iter().map(prost_types::FieldDescriptorProto::name);
+    let says: Vec<&str> = fields.filter(|field| !written.contains(field)).collect();
+    assert_eq!(
+        says,
+        ["permissions", "allowed_ips", "network_sets", "expire_time", "workspace_scope"]
+    );
     let mut found = HashSet::new();
     for method in set.file.iter().flat_map(|file| &file.service).flat_map(|one| &one.method) {
         let mut to_walk = vec![(method.name().to_owned(), method.input_type())];
@@ -114,10 +124,10 @@ fn b7_there_is_no_call_that_changes_a_key() {
             }
         }
     }
-    let expected = says.map(|field| format!("CreateKey.key.{field}"));
+    let expected = says.iter().map(|field| format!("CreateKey.key.{field}"));
     // The permissions that a catalogue has, not those that a key was granted.
     let catalog = "ApplyCatalog.catalog.permissions".to_owned();
-    assert_eq!(found, expected.into_iter().chain([catalog]).collect());
+    assert_eq!(found, expected.chain([catalog]).collect());
 
     let methods: Vec<&str> = set
         .file
@@ -565,4 +575,75 @@ async fn a_control_key_is_cloned_within_the_ceiling() {
     assert_eq!(refused, (Code::PermissionDenied, "CONTROL_KEY_CEILING".to_owned()));
     let clone = operator.clone_key(&name).await.unwrap();
     server.caller(&clone.secret).list_keys(parent).await.unwrap();
+
+    // Everything that limits it is cloned, too.
+    operator.apply_network_set("networkSets/office", &["127.0.0.1"]).await.unwrap();
+    let limited = a_key("c")
+        .permissions(&["claviger.control_keys.*", "claviger.keys.*"])
+        .workspace_scope(&["workspaces/claviger", "workspaces/acme"])
+        .allowed_ips(&["127.0.0.0/8"])
+        .network_sets(&["networkSets/office"])
+        .expire_time(FakeClock::at(3_600))
+        .build();
+    let limited = operator.create_key(parent, limited).await.unwrap();
+    let (secret, limited) = (limited.secret, limited.key.unwrap());
+    let clone = server.caller(&secret).clone_key(&limited.name).await.unwrap().key.unwrap();
+    let same = Key {
+        name: limited.name.clone(),
+        hint: limited.hint.clone(),
+        created_by: limited.created_by.clone(),
+        ..clone
+    };
+    assert_eq!(same, limited);
+    // Nobody says where their own key may be used from.
+    let applier = a_key("c")
+        .permissions(&["claviger.network_sets.*"])
+        .network_sets(&["networkSets/office"])
+        .build();
+    let applier = operator.create_key(parent, applier).await.unwrap().secret;
+    let wider = server.caller(&applier).apply_network_set("networkSets/office", &["::/0"]).await;
+    assert_eq!(refusal(wider), (Code::PermissionDenied, "CONTROL_KEY_CEILING".to_owned()));
+    server.caller(&applier).apply_network_set("networkSets/other", &["::/0"]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_set_never_goes_while_a_key_that_refers_to_it_comes() {
+    let server = TestServer::with_acme().await;
+    let operator = server.operator();
+    let (mut went, mut stayed) = (0, 0);
+    for round in 0..20 {
+        let set = format!("networkSets/round-{round}");
+        operator.apply_network_set(&set, &["203.0.113.0/24"]).await.unwrap();
+        let create = async {
+            let key = a_key("k").permissions(&["*"]).network_sets(&[&set]).build();
+            operator.create_key(ACME, key).await
+        };
+        let delete = async {
+            let request = DeleteNetworkSetRequest { name: set.clone() };
+            operator.catalogs.clone().delete_network_set(request).await
+        };
+        // Either may be first.
+        let (created, deleted) = if round % 2 == 0 {
+            tokio::join!(create, delete)
+        } else {
+            let (deleted, created) = tokio::join!(delete, create);
+            (created, deleted)
+        };
+        let there = GetNetworkSetRequest { name: set.clone() };
+        let there = operator.catalogs.clone().get_network_set(there).await.is_ok();
+        match (created, deleted) {
+            (Ok(_), Err(status)) => {
+                assert_eq!(refusal(Err::<(), _>(status)).1, "NETWORK_SET_IN_USE");
+                assert!(there);
+                stayed += 1;
+            }
+            (Err(status), Ok(_)) => {
+                assert_eq!(status.code(), Code::InvalidArgument);
+                assert!(!there);
+                went += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(went + stayed, 20);
 }

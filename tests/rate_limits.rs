@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use claviger::proto::{Policy, Reason};
@@ -59,4 +61,53 @@ async fn b12_exactly_so_many_are_allowed_in_each_window() {
         assert_eq!(allowed, 0, "window {window}");
         server.clock.advance(Duration::from_secs(1));
     }
+}
+
+/// The clock moves on while everybody asks.
+#[tokio::test(flavor = "multi_thread")]
+async fn b12_no_window_counts_one_more_when_it_ends_under_fire() {
+    const LIMIT: i64 = 100;
+    const WINDOWS: usize = 5;
+    let server = TestServer::with_acme().await;
+    let operator = server.operator();
+    let policy = Policy { requests_per_hour: LIMIT, ..Policy::default() };
+    operator.set_policy("workspaces/acme", policy).await.unwrap();
+    let key = a_key("k").permissions(&["*"]).build();
+    let secret = operator.create_key("workspaces/acme", key).await.unwrap().secret;
+    let used_up = AtomicUsize::new(0);
+    let caller = |_| {
+        let (operator, secret, used_up, server) = (server.operator(), &secret, &used_up, &server);
+        async move {
+            let mut allowed = Vec::new();
+            while used_up.load(Ordering::SeqCst) < WINDOWS {
+                let before = used_up.load(Ordering::SeqCst);
+                let question = a_question(secret).permission("users.track").build();
+                let response = operator.authorize(question).await.unwrap();
+                let window = response.rate_limit.unwrap().reset_time.unwrap().seconds;
+                if response.allowed {
+                    allowed.push(window);
+                    continue;
+                }
+                // Whoever finds it used up first lets the next one begin.
+                let first = used_up.compare_exchange(
+                    before,
+                    before + 1,
+                    Ordering::SeqCst,
+                    Ordering::SeqCst,
+                );
+                if first.is_ok() {
+                    server.clock.advance(Duration::from_secs(3_600));
+                }
+            }
+            allowed
+        }
+    };
+    let allowed = join_all((0..CALLERS).map(caller)).await.into_iter().flatten();
+    let mut windows: HashMap<i64, i64> = HashMap::new();
+    for window in allowed {
+        *windows.entry(window).or_default() += 1;
+    }
+    assert!(windows.len() >= 2, "{windows:?}");
+    assert!(windows.values().all(|counted| *counted <= LIMIT), "{windows:?}");
+    assert!(windows.values().any(|counted| *counted == LIMIT), "{windows:?}");
 }

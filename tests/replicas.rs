@@ -9,13 +9,16 @@ use claviger::clock::SystemClock;
 use claviger::config::Settings;
 use claviger::domain::WorkspaceId;
 use claviger::operator_key::Handover;
-use claviger::proto::{ApplyCatalogRequest, DeleteKeyRequest, Policy, Reason};
+use claviger::proto::{ApplyCatalogRequest, DeleteKeyRequest, Policy, Reason, Role};
 use claviger::server::Server;
 use claviger::store::{Store, StoreError, Transaction, UnitOfWork};
+use sea_orm::{ConnectionTrait, Statement, TransactionTrait};
 use support::builders::{a_key, a_question, small_catalog};
 use support::database::{Engine, TestDatabase};
+use support::eventually;
 use support::fire::limits_hold_under_fire;
 use support::server::TestServer;
+use support::status::refusal;
 use tokio::sync::Barrier;
 use tonic::Code;
 
@@ -174,5 +177,48 @@ async fn of_two_servers_that_start_at_once_one_prepares_the_database() {
             assert_eq!(found.map(|found| found.key), operator_keys.into_iter().next());
             store.close().await;
         }
+    }
+}
+
+/// The row lock of the workspace is what both wait for.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_may_no_more_when_a_call_gets_its_turn_creates_no_key() {
+    let server = start(Engine::Postgres).await;
+    let operator = server.operator();
+    operator.add_member("workspaces/acme", "jane@example.com", Role::Admin).await.unwrap();
+    let control = a_key("c").permissions(&["*"]).build();
+    let control = operator.create_key("workspaces/claviger", control).await.unwrap();
+    let id = control.key.unwrap().name.rsplit('/').next().unwrap().to_owned();
+    let jane = server.dashboard(server.operator_key.expose(), "jane@example.com");
+    let gone = server.caller(&control.secret);
+    for (client, workspace, change, refused) in [
+        (jane, "acme", "DELETE FROM members".to_owned(), "ACTOR_UNKNOWN"),
+        (
+            gone,
+            "claviger",
+            format!("DELETE FROM api_keys WHERE id = '{id}'"),
+            "CONTROL_KEY_INVALID",
+        ),
+    ] {
+        let intruder = server.intruder().await;
+        let tx = intruder.begin().await.unwrap();
+        let lock = format!("SELECT id FROM workspaces WHERE id = '{workspace}' FOR UPDATE");
+        tx.execute_unprepared(&lock).await.unwrap();
+        let parent = format!("workspaces/{workspace}");
+        let create = tokio::spawn(async move {
+            client.create_key(&parent, a_key("k").permissions(&["*"]).build()).await
+        });
+        let watcher = server.intruder().await;
+        eventually("the call waits for the lock", || async {
+            let waiting = "SELECT COUNT(*) FROM pg_stat_activity \
+                           WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            let waiting = Statement::from_string(watcher.get_database_backend(), waiting);
+            let row = watcher.query_one_raw(waiting).await.unwrap().unwrap();
+            (row.try_get_by_index::<i64>(0).unwrap() > 0).then_some(())
+        })
+        .await;
+        tx.execute_unprepared(&change).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(refusal(create.await.unwrap()).1, refused);
     }
 }

@@ -10,6 +10,7 @@ use claviger::proto::{Policy, SecretVisibility};
 use claviger::server::Server;
 use sea_orm::{ConnectionTrait, Statement};
 use support::builders::{a_key, a_question};
+use support::database::Engine;
 use support::process::program;
 use support::products::{self, ENCRYPTION_KEY};
 use support::server::TestServer;
@@ -50,31 +51,49 @@ fn unreadable() -> (Code, String) {
     (Code::DataLoss, "SECRET_UNREADABLE".to_owned())
 }
 
-/// Everything that is in these tables, as text and as bytes.
+/// The whole database, as its own tools dump it; of SQLite, its files.
 async fn dump(server: &TestServer) -> Vec<u8> {
-    let database = server.intruder().await;
-    let backend = database.get_database_backend();
-    let mut dump = Vec::new();
-    for (table, columns) in [
-        ("sealed_secrets", &["encryption_key", "nonce", "ciphertext"][..]),
-        ("api_keys", &["digest", "hint", "display_name"]),
-        ("workspaces", &["policy"]),
-    ] {
-        let sql = format!("SELECT {} FROM {table}", columns.join(", "));
-        for row in database.query_all_raw(Statement::from_string(backend, sql)).await.unwrap() {
-            for column in columns {
-                let bytes = row.try_get::<Vec<u8>>("", column);
-                let text = || row.try_get::<String>("", column).unwrap().into_bytes();
-                dump.extend(bytes.unwrap_or_else(|_| text()));
-                dump.push(b'\n');
-            }
+    let url = server.database_url_text();
+    let (tool, arguments) = match Engine::of_this_run() {
+        Engine::Sqlite => {
+            let file = std::path::PathBuf::from(url.strip_prefix("sqlite:").unwrap());
+            let files = std::fs::read_dir(file.parent().unwrap()).unwrap();
+            let files = files.map(|entry| entry.unwrap().path());
+            let database = files.filter(|path| path.to_string_lossy().contains("claviger.db"));
+            return database.flat_map(|path| std::fs::read(path).unwrap()).collect();
         }
-    }
-    dump
+        Engine::Postgres => ("pg_dump", vec![url.replace("postgres://", "postgresql://")]),
+        Engine::MariaDb => {
+            // mysql://user:password@host:port/database
+            let (user, rest) = url.strip_prefix("mysql://").unwrap().split_once(':').unwrap();
+            let (password, rest) = rest.split_once('@').unwrap();
+            let (host, rest) = rest.split_once(':').unwrap();
+            let (port, database) = rest.split_once('/').unwrap();
+            let arguments = [
+                format!("--user={user}"),
+                format!("--password={password}"),
+                format!("--host={host}"),
+                format!("--port={port}"),
+                "--skip-lock-tables".to_owned(),
+                "--hex-blob".to_owned(),
+                database.to_owned(),
+            ];
+            ("mariadb-dump", arguments.into())
+        }
+    };
+    let mut command = std::process::Command::new(tool);
+    command.args(arguments);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
 }
 
-fn holds(dump: &[u8], part: &str) -> bool {
-    dump.windows(part.len()).any(|window| window == part.as_bytes())
+/// Whether a dump holds these bytes: as they are, or in hexadecimal digits of either case.
+fn holds(dump: &[u8], part: &[u8]) -> bool {
+    let hex = part.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    [part, hex.as_bytes(), hex.to_uppercase().as_bytes()]
+        .iter()
+        .any(|form| dump.windows(form.len()).any(|window| window == *form))
 }
 
 async fn execute(server: &TestServer, sql: &str) {
@@ -114,17 +133,20 @@ async fn b8_k4_a_secret_is_revealed_where_the_policy_says_so() {
 async fn p6_a_dump_of_the_database_gives_up_no_secret() {
     let (server, [(_, one), (_, two)]) = with_two_keys().await;
     let dump = dump(&server).await;
-    // The dump is one, and the search finds what is there.
-    assert!(holds(&dump, "revealable") && holds(&dump, "key_..."));
+    // The dump is one, and the search finds what is there: text, and bytes.
+    let digest = claviger::domain::SecretDigest::of(one.as_bytes());
+    for there in [&b"revealable"[..], b"key_...", b"sealed_secrets", digest.as_bytes()] {
+        assert!(holds(&dump, there), "{there:?}");
+    }
     for secret in [&one, &two] {
         let random = secret.strip_prefix("key_").unwrap();
         // Not even a part of it.
         for part in random.as_bytes().windows(8) {
-            assert!(!holds(&dump, std::str::from_utf8(part).unwrap()));
+            assert!(!holds(&dump, part));
         }
     }
-    let bytes = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, ENCRYPTION_KEY).unwrap();
-    assert!(!dump.windows(bytes.len()).any(|window| window == bytes));
+    let key = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, ENCRYPTION_KEY).unwrap();
+    assert!(!holds(&dump, &key) && !holds(&dump, ENCRYPTION_KEY.as_bytes()));
 }
 
 #[tokio::test]
@@ -181,18 +203,41 @@ async fn what_was_altered_or_swapped_is_not_revealed() {
     assert!(server.operator().authorize(a_question(&secret).build()).await.unwrap().allowed);
 }
 
+/// How many sealed secrets there are.
+async fn sealed(server: &TestServer) -> i64 {
+    let database = server.intruder().await;
+    let backend = database.get_database_backend();
+    let sql = Statement::from_string(backend, "SELECT COUNT(*) FROM sealed_secrets");
+    let row = database.query_one_raw(sql).await.unwrap().unwrap();
+    row.try_get_by_index::<i64>(0).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_kept_that_was_on_its_way_when_the_policy_changed() {
+    let (server, _) = with_two_keys().await;
+    for _ in 0..5 {
+        server.operator().set_policy(ACME, revealable()).await.unwrap();
+        let creates = (0..16).map(|_| {
+            let operator = server.operator();
+            let key = a_key("k").permissions(&["*"]).build();
+            async move { operator.create_key(ACME, key).await.map(drop) }
+        });
+        let operator = server.operator();
+        let change = operator.set_policy(ACME, Policy::default());
+        let (outcomes, changed) = tokio::join!(futures_util::future::join_all(creates), change);
+        changed.unwrap();
+        for outcome in outcomes {
+            outcome.unwrap();
+        }
+        assert_eq!(sealed(&server).await, 0);
+    }
+}
+
 #[tokio::test]
 async fn from_revealable_to_shown_once_erases_and_back_reveals_nothing_old() {
     let (server, [(name, secret), _]) = with_two_keys().await;
     let operator = server.operator();
-    assert!(dump(&server).await.len() > 200);
-    let count = async || {
-        let database = server.intruder().await;
-        let backend = database.get_database_backend();
-        let sql = Statement::from_string(backend, "SELECT COUNT(*) FROM sealed_secrets");
-        let row = database.query_one_raw(sql).await.unwrap().unwrap();
-        row.try_get_by_index::<i64>(0).unwrap()
-    };
+    let count = async || sealed(&server).await;
     assert_eq!(count().await, 2);
     // Other changes of the policy leave them.
     operator.set_policy(ACME, Policy { max_keys: 5, ..revealable() }).await.unwrap();
@@ -231,6 +276,64 @@ async fn start_error(database: &support::database::TestDatabase, settings: Setti
     started.expect_err("it must not start").to_string()
 }
 
+/// What `claviger encryption-key` says with these keys, and whether it did what it was asked.
+fn encryption_key(
+    database: &str,
+    command: &str,
+    current: &str,
+    previous: Option<&str>,
+) -> (String, bool) {
+    let output = program()
+        .args(["encryption-key", command])
+        .env("CLAVIGER_DATABASE_URL", database)
+        .env("CLAVIGER_SECRET_ENCRYPTION_KEY", current)
+        .envs(previous.map(|key| ("CLAVIGER_SECRET_ENCRYPTION_KEY_PREVIOUS", key)))
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8(said).unwrap();
+    assert!(!said.contains(current) && !previous.is_some_and(|key| said.contains(key)), "{said}");
+    (said, output.status.success())
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_named_and_a_lost_key_is_not_the_end() {
+    let (server, [(one, _), (two, secret)]) = with_two_keys().await;
+    // More than one batch.
+    for _ in 0..250 {
+        let key = a_key("k").permissions(&["*"]).build();
+        server.operator().create_key(ACME, key).await.unwrap();
+    }
+    let id = one.rsplit('/').next().unwrap().replace('-', "");
+    let id = match Engine::of_this_run() {
+        Engine::Postgres => format!("'{id}'"),
+        _ => format!("x'{id}'"),
+    };
+    let sql = format!("UPDATE sealed_secrets SET nonce = ciphertext WHERE key_id = {id}");
+    let sql = match Engine::of_this_run() {
+        // A nonce is 24 bytes long.
+        Engine::Postgres => sql.replace("= ciphertext", "= substring(ciphertext from 1 for 24)"),
+        _ => sql.replace("= ciphertext", "= substr(ciphertext, 1, 24)"),
+    };
+    execute(&server, &sql).await;
+    assert_eq!(reveal(&server, &one).await, unreadable());
+    let (database, clock) = server.stop().await;
+
+    let (said, done) = encryption_key(&database.url, "rotate", OTHER_KEY, Some(ENCRYPTION_KEY));
+    assert!(!done && said.contains(&format!("Not readable: {one}")), "{said}");
+    assert!(said.contains("Encrypted 251 secrets"), "{said}");
+    // The one that is left keeps a server without the old key from starting, until it is forgotten.
+    let error = start_error(&database, with_keys(OTHER_KEY, None)).await;
+    assert!(error.contains("claviger encryption-key forget"), "{error}");
+    let (said, done) = encryption_key(&database.url, "forget", OTHER_KEY, None);
+    assert!(done && said.contains("Erased 1 secret "), "{said}");
+    let server = TestServer::start_on(database, clock, with_keys(OTHER_KEY, None)).await;
+    let shown_once = (Code::FailedPrecondition, "SECRET_SHOWN_ONCE".to_owned());
+    assert_eq!(reveal(&server, &one).await, shown_once);
+    assert_eq!(reveal(&server, &two).await, (Code::Ok, secret.clone()));
+    assert!(server.operator().authorize(a_question(&secret).build()).await.unwrap().allowed);
+}
+
 #[tokio::test]
 async fn a_rotation_keeps_secrets_readable_and_the_wrong_key_starts_no_server() {
     let (server, [(name, secret), (other, other_secret)]) = with_two_keys().await;
@@ -247,19 +350,11 @@ async fn a_rotation_keeps_secrets_readable_and_the_wrong_key_starts_no_server() 
         assert!(error.contains("CLAVIGER_SECRET_ENCRYPTION_KEY"), "{error}");
         assert!(!error.contains(OTHER_KEY) && !error.contains(ENCRYPTION_KEY), "{error}");
     }
-    let rotate = || {
-        let mut command = program();
-        command
-            .args(["encryption-key", "rotate"])
-            .env("CLAVIGER_DATABASE_URL", &database.url)
-            .env("CLAVIGER_SECRET_ENCRYPTION_KEY", OTHER_KEY)
-            .env("CLAVIGER_SECRET_ENCRYPTION_KEY_PREVIOUS", ENCRYPTION_KEY);
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
-    assert_eq!(rotate(), "Encrypted 2 secrets with the current key.\n");
-    assert_eq!(rotate(), "Encrypted 0 secrets with the current key.\n");
+    let command = |name, current, previous| encryption_key(&database.url, name, current, previous);
+    let (said, done) = command("rotate", OTHER_KEY, Some(ENCRYPTION_KEY));
+    assert!(done && said.contains("Encrypted 2 secrets with the current key."), "{said}");
+    let (said, done) = command("rotate", OTHER_KEY, Some(ENCRYPTION_KEY));
+    assert!(done && said.contains("Encrypted 0 secrets with the current key."), "{said}");
     // The old key is needed no more.
     let server = TestServer::start_on(database, clock, with_keys(OTHER_KEY, None)).await;
     for (name, secret) in

@@ -5,10 +5,11 @@ mod support;
 use std::path::Path;
 
 use claviger::proto::{
-    CreateKeyResponse, DeleteKeyRequest, GetKeyRequest, ListKeysRequest, Policy,
+    CreateKeyResponse, DeleteKeyRequest, GetKeyRequest, ListKeysRequest, Policy, SecretVisibility,
 };
 use support::builders::{a_key, a_question, small_catalog};
 use support::process::{Process, program};
+use support::products::ENCRYPTION_KEY;
 use tonic::Status;
 
 /// Every file below a directory that holds one of the secrets, and which.
@@ -42,7 +43,8 @@ fn assert_silent(status: &Status, secret: &str) {
 async fn p6_a_secret_is_in_no_log_no_file_no_error_and_no_debug_output() {
     let directory = tempfile::tempdir().unwrap();
     // Everything that any library has to say.
-    let process = Process::start(directory.path(), &["--log", "trace"]).await;
+    let arguments = ["--log", "trace", "--secret-encryption-key", ENCRYPTION_KEY];
+    let process = Process::start(directory.path(), &arguments).await;
     let operator = process.operator();
     let request = claviger::proto::ApplyCatalogRequest { catalog: Some(small_catalog()) };
     operator.catalogs.clone().apply_catalog(request).await.unwrap();
@@ -50,6 +52,21 @@ async fn p6_a_secret_is_in_no_log_no_file_no_error_and_no_debug_output() {
     let workspace = operator.create_workspace("acme", "catalogs/small", policy).await.unwrap();
     let key = a_key("k").permissions(&["users.track"]).build();
     let created = operator.create_key("workspaces/acme", key).await.unwrap();
+    let visibility = SecretVisibility::Revealable.into();
+    let revealable = Policy { secret_visibility: visibility, ..Policy::default() };
+    operator.create_workspace("open", "catalogs/small", revealable).await.unwrap();
+    let key = a_key("k").permissions(&["users.track"]).build();
+    let open = operator.create_key("workspaces/open", key).await.unwrap();
+    let name = &open.key.as_ref().unwrap().name;
+    let clone = operator.clone_key(name).await.unwrap();
+    let revealed = operator.reveal_key(name).await.unwrap();
+    assert_eq!(revealed.secret, open.secret);
+    let answers = [format!("{clone:?}"), format!("{revealed:?}")];
+    let clone = CreateKeyResponse {
+        key: clone.key,
+        secret: clone.secret,
+        authorization_header: clone.authorization_header,
+    };
     let control = a_key("c").permissions(&["claviger.authorize"]).build();
     let control = operator.create_key("workspaces/claviger", control).await.unwrap();
     let first = workspace.first_key.clone().unwrap();
@@ -60,7 +77,7 @@ async fn p6_a_secret_is_in_no_log_no_file_no_error_and_no_debug_output() {
     };
 
     // Good and bad uses of each.
-    for secret in [&created.secret, &first.secret, &control.secret] {
+    for secret in [&created.secret, &first.secret, &control.secret, &open.secret, &clone.secret] {
         for question in [
             a_question(secret).permission("users.track").build(),
             a_question(secret).permission("users.delete").build(),
@@ -98,12 +115,14 @@ async fn p6_a_secret_is_in_no_log_no_file_no_error_and_no_debug_output() {
             |response| assert!(!format!("{response:?}").contains(secret.as_str())),
         );
     }
-    for response in [format!("{created:?}"), format!("{workspace:?}"), format!("{first:?}")] {
+    let responses = [format!("{created:?}"), format!("{workspace:?}"), format!("{first:?}")];
+    for response in responses.into_iter().chain(answers) {
         assert!(response.contains("[redacted]"), "{response}");
     }
 
     let mut secrets: Vec<String> =
-        [&created, &first, &control].into_iter().flat_map(forms).collect();
+        [&created, &first, &control, &open, &clone].into_iter().flat_map(forms).collect();
+    secrets.push(ENCRYPTION_KEY.to_owned());
     // While the server runs, with its write-ahead log, and after it has ended.
     assert_eq!(files_with(directory.path(), &secrets), [""; 0]);
     let operator_key = process.operator_key.clone();

@@ -17,7 +17,7 @@ use crate::store::{Store, StoreError, StoredKey, Tenant};
 
 /// How many catalogues, and how many network sets, are kept ready; of more, all are forgotten and
 /// read anew.
-const MAX_READY: usize = 100;
+const MAX_READY: usize = 1_000;
 
 /// Decides on keys as they stand in the database.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl<K: Clone + Eq + Hash, V> Ready<K, V> {
     fn put(&self, id: &K, revision: Uuid, value: V) -> Arc<V> {
         let value = Arc::new(value);
         let mut ready = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if ready.len() >= MAX_READY {
+        if ready.len() >= MAX_READY && !ready.contains_key(id) {
             ready.clear();
         }
         ready.insert(id.clone(), (revision, Arc::clone(&value)));

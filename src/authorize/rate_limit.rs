@@ -47,6 +47,8 @@ impl RateLimits {
         if window.end <= now {
             *window = fresh;
         }
+        // A clock that was fast, and was put right, must not make the window longer.
+        window.end = window.end.min(fresh.end);
         let has_room = window.counted < limit.get();
         if has_room {
             window.counted += 1;
@@ -120,6 +122,16 @@ mod tests {
         assert_eq!(remaining(3), Ok(1));
         assert_eq!(remaining(1), Err(0));
         assert_eq!(remaining(10), Ok(7));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_makes_no_window_longer() {
+        let limits = RateLimits::default();
+        limits.count(counter("acme"), limit(1), at(90_000)).unwrap();
+        let used_up = limits.count(counter("acme"), limit(1), at(1_000)).unwrap_err();
+        assert_eq!(used_up.reset_time, at(4_600));
+        assert!(limits.count(counter("acme"), limit(1), at(4_599)).is_err());
+        assert!(limits.count(counter("acme"), limit(1), at(4_600)).is_ok());
     }
 
     #[test]

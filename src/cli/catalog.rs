@@ -48,8 +48,8 @@ impl Command {
         let catalog = applied.into_inner().catalog.unwrap_or_default();
         let routes: usize =
             catalog.permissions.iter().map(|permission| permission.http_routes.len()).sum();
-        let permissions = counted(catalog.permissions.len(), "permission");
-        println!("Applied {}: {permissions}, {}.", catalog.name, counted(routes, "route"));
+        let permissions = counted(catalog.permissions.len() as u64, "permission");
+        println!("Applied {}: {permissions}, {}.", catalog.name, counted(routes as u64, "route"));
         Ok(())
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn read_document<T: DeserializeOwned>(path: &Path) -> Result<T, Box<d
 }
 
 /// So many things, in words.
-pub(super) fn counted(number: usize, thing: &str) -> String {
+pub(super) fn counted(number: u64, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 

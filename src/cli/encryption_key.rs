@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 
+use super::client::counted;
 use crate::config::Settings;
+use crate::domain::Vault;
 use crate::manage;
 use crate::store::Store;
 
@@ -17,17 +19,43 @@ pub(super) enum Command {
     /// After that, the previous key is needed no more. On SQLite the server must not be running;
     /// elsewhere servers may go on that have both keys.
     Rotate(Box<Settings>),
+    /// Erase the revealable secrets that are encrypted with neither key, because their key is lost
+    ///
+    /// The API keys themselves stay good: only, they cannot be revealed any more.
+    Forget(Box<Settings>),
 }
 
 impl Command {
     pub(super) async fn run(self) -> Result<(), Box<dyn Error>> {
-        let Self::Rotate(settings) = self;
-        let config = settings.resolve()?;
+        let (Self::Rotate(settings) | Self::Forget(settings)) = &self;
+        let config = settings.as_ref().clone().resolve()?;
         let store = Arc::new(Store::open(&config.database).await?);
         store.migrate().await?;
-        let rotated = manage::rotate_encryption_key(&store, &config.vault).await;
+        let outcome = match self {
+            Self::Rotate(_) => rotate(&store, &config.vault).await,
+            Self::Forget(_) => forget(&store, &config.vault).await,
+        };
         store.close().await;
-        println!("Encrypted {} secrets with the current key.", rotated?);
-        Ok(())
+        outcome
     }
+}
+
+async fn rotate(store: &Arc<Store>, vault: &Arc<Vault>) -> Result<(), Box<dyn Error>> {
+    let manage::Rotated { sealed, unreadable } =
+        manage::rotate_encryption_key(store, vault).await?;
+    println!("Encrypted {} with the current key.", counted(sealed, "secret"));
+    if unreadable.is_empty() {
+        return Ok(());
+    }
+    for name in &unreadable {
+        println!("Not readable: {name}");
+    }
+    let count = counted(unreadable.len() as u64, "secret");
+    Err(format!("{count} could not be decrypted, and stayed as they are").into())
+}
+
+async fn forget(store: &Arc<Store>, vault: &Arc<Vault>) -> Result<(), Box<dyn Error>> {
+    let forgotten = manage::forget_unknown_secrets(store, vault).await?;
+    println!("Erased {} of unknown encryption keys.", counted(forgotten, "secret"));
+    Ok(())
 }

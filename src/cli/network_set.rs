@@ -44,7 +44,7 @@ impl Command {
             client.apply_network_set(request).await.map_err(|status| describe(&status))?;
         let NetworkSet { name, networks, .. } =
             applied.into_inner().network_set.unwrap_or_default();
-        println!("Applied {name}: {}.", counted(networks.len(), "network"));
+        println!("Applied {name}: {}.", counted(networks.len() as u64, "network"));
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::caller::caller_without_actor;
+use super::caller::caller_with;
 use super::convert;
 use crate::authorize::Engine;
 use crate::clock::Clock;
@@ -25,8 +25,7 @@ impl AuthorizationService for AuthorizationServer {
         &self,
         request: Request<AuthorizeRequest>,
     ) -> Result<Response<AuthorizeResponse>, Status> {
-        let caller = caller_without_actor(&request)?;
-        caller.require(ControlPermission::Authorize)?;
+        let caller = caller_with(&request, ControlPermission::Authorize)?;
         let request = request.into_inner();
         let workspace = convert::optional_name::<WorkspaceId>(&request.workspace);
         if let Some(Ok(workspace)) = &workspace {

@@ -7,7 +7,7 @@ use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Request, Status};
 
 use super::status::internal;
-use crate::domain::{Actor, Caller, Credential};
+use crate::domain::{Actor, Caller, ControlPermission, Credential};
 
 /// The control key in the headers of a request.
 pub(super) fn credential(headers: &HeaderMap) -> Credential {
@@ -46,9 +46,14 @@ pub(super) fn address(extensions: &http::Extensions) -> Option<IpAddr> {
     tcp.and_then(TcpConnectInfo::remote_addr).map(|address| address.ip())
 }
 
-/// The caller that the guard found good, where nobody could tell who the person is that it acts for.
-pub(super) fn caller_without_actor<T>(request: &Request<T>) -> Result<Caller, Status> {
+/// The caller that the guard found good, if it holds this permission, for a call that acts on no one
+/// workspace: nobody could tell who the person is that it acts for.
+pub(super) fn caller_with<T>(
+    request: &Request<T>,
+    permission: ControlPermission,
+) -> Result<Caller, Status> {
     let caller = caller(request)?;
+    caller.require(permission)?;
     caller.refuse_actor()?;
     Ok(caller)
 }

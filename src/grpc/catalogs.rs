@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::caller::caller_without_actor;
+use super::caller::caller_with;
 use super::{convert, page_token};
 use crate::domain::{CatalogId, ControlPermission, NetworkSetId};
 use crate::manage::{Catalogs, NetworkSets, Violation};
@@ -26,8 +26,7 @@ impl CatalogService for CatalogServer {
         &self,
         request: Request<ApplyCatalogRequest>,
     ) -> Result<Response<ApplyCatalogResponse>, Status> {
-        let caller = caller_without_actor(&request)?;
-        caller.require(ControlPermission::CatalogsWrite)?;
+        let caller = caller_with(&request, ControlPermission::CatalogsWrite)?;
         caller.require_all_workspaces()?;
         let (id, catalog) = convert::apply_catalog(request.into_inner())?;
         let applied = self.catalogs.apply(&caller, id, catalog).await?;
@@ -38,8 +37,7 @@ impl CatalogService for CatalogServer {
         &self,
         request: Request<GetCatalogRequest>,
     ) -> Result<Response<GetCatalogResponse>, Status> {
-        let caller = caller_without_actor(&request)?;
-        caller.require(ControlPermission::CatalogsRead)?;
+        caller_with(&request, ControlPermission::CatalogsRead)?;
         let GetCatalogRequest { name } = request.into_inner();
         let id: CatalogId = name.parse().map_err(|error| Violation::new("name", error))?;
         let catalog = self.catalogs.get(&id).await?;
@@ -50,8 +48,7 @@ impl CatalogService for CatalogServer {
         &self,
         request: Request<ListCatalogsRequest>,
     ) -> Result<Response<ListCatalogsResponse>, Status> {
-        let caller = caller_without_actor(&request)?;
-        caller.require(ControlPermission::CatalogsRead)?;
+        caller_with(&request, ControlPermission::CatalogsRead)?;
         let ListCatalogsRequest { page_size, page_token } = request.into_inner();
         let query = ListCatalogsRequest::default();
         let page_size = convert::page_size(page_size)?;
@@ -70,8 +67,7 @@ impl CatalogService for CatalogServer {
         &self,
         request: Request<DeleteCatalogRequest>,
     ) -> Result<Response<DeleteCatalogResponse>, Status> {
-        let caller = caller_without_actor(&request)?;
-        caller.require(ControlPermission::CatalogsWrite)?;
+        let caller = caller_with(&request, ControlPermission::CatalogsWrite)?;
         caller.require_all_workspaces()?;
         let DeleteCatalogRequest { name } = request.into_inner();
         let id: CatalogId = name.parse().map_err(|error| Violation::new("name", error))?;
@@ -83,8 +79,7 @@ impl CatalogService for CatalogServer {
         &self,
         request: Request<ApplyNetworkSetRequest>,
     ) -> Result<Response<ApplyNetworkSetResponse>, Status> {
-        let caller = caller_without_actor(&request)?;
-        caller.require(ControlPermission::NetworkSetsWrite)?;
+        let caller = caller_with(&request, ControlPermission::NetworkSetsWrite)?;
         caller.require_all_workspaces()?;
         let (id, networks) = convert::apply_network_set(request.into_inner())?;
         let applied = self.network_sets.apply(&caller, id, networks).await?;
@@ -95,8 +90,7 @@ impl CatalogService for CatalogServer {
         &self,
         request: Request<GetNetworkSetRequest>,
     ) -> Result<Response<GetNetworkSetResponse>, Status> {
-        let caller = caller_without_actor(&request)?;
-        caller.require(ControlPermission::NetworkSetsRead)?;
+        caller_with(&request, ControlPermission::NetworkSetsRead)?;
         let GetNetworkSetRequest { name } = request.into_inner();
         let id: NetworkSetId = name.parse().map_err(|error| Violation::new("name", error))?;
         let set = self.network_sets.get(&id).await?;
@@ -107,8 +101,7 @@ impl CatalogService for CatalogServer {
         &self,
         request: Request<ListNetworkSetsRequest>,
     ) -> Result<Response<ListNetworkSetsResponse>, Status> {
-        let caller = caller_without_actor(&request)?;
-        caller.require(ControlPermission::NetworkSetsRead)?;
+        caller_with(&request, ControlPermission::NetworkSetsRead)?;
         let ListNetworkSetsRequest { page_size, page_token } = request.into_inner();
         let query = ListNetworkSetsRequest::default();
         let page_size = convert::page_size(page_size)?;
@@ -127,8 +120,7 @@ impl CatalogService for CatalogServer {
         &self,
         request: Request<DeleteNetworkSetRequest>,
     ) -> Result<Response<DeleteNetworkSetResponse>, Status> {
-        let caller = caller_without_actor(&request)?;
-        caller.require(ControlPermission::NetworkSetsWrite)?;
+        let caller = caller_with(&request, ControlPermission::NetworkSetsWrite)?;
         caller.require_all_workspaces()?;
         let DeleteNetworkSetRequest { name } = request.into_inner();
         let id: NetworkSetId = name.parse().map_err(|error| Violation::new("name", error))?;

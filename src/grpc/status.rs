@@ -132,17 +132,16 @@ impl From<Error> for Status {
                 status(Code::PermissionDenied, "CONTROL_KEY_CEILING", message)
             }
             Error::Reserved(_) => status(Code::PermissionDenied, "RESERVED", message),
-            Error::Invalid(violations) => invalid(message, violations),
+            Error::Invalid(violations) => invalid(violations),
             Error::NotFound(resource) => status(Code::NotFound, not_found(resource), message),
             Error::WorkspaceExists => status(Code::AlreadyExists, "WORKSPACE_EXISTS", message),
             Error::MemberExists => status(Code::AlreadyExists, "MEMBER_EXISTS", message),
             Error::IdentifierExists => status(Code::AlreadyExists, "IDENTIFIER_EXISTS", message),
             Error::RequestIdReused => status(Code::AlreadyExists, "REQUEST_ID_REUSED", message),
             Error::Precondition(precondition) => failed(&precondition, &message),
-            Error::Unreadable(error) => {
-                tracing::error!(%error, "a secret was not revealed");
-                status(Code::DataLoss, "SECRET_UNREADABLE", message)
-            }
+            Error::Unreadable(_) => status(Code::DataLoss, "SECRET_UNREADABLE", message),
+            // The same words as for a control key that was gone when the call came.
+            Error::CallerGone => AuthenticateError::Invalid.into(),
             Error::Store(error) => error.into(),
             Error::Entropy(error) => {
                 tracing::error!(%error, "no random bytes");
@@ -152,11 +151,26 @@ impl From<Error> for Status {
     }
 }
 
-fn invalid(message: String, violations: Vec<Violation>) -> Status {
+/// How many bytes of violations are told. They travel in headers, three times over, and clients
+/// refuse an answer with headers of more than eight kilobytes.
+const MAX_TOLD_BYTES: usize = 1_536;
+
+fn invalid(violations: Vec<Violation>) -> Status {
+    let all = violations.len();
+    let mut bytes = 0;
+    let fits = |Violation { field, description }: &Violation| {
+        bytes += field.len() + description.len();
+        bytes <= MAX_TOLD_BYTES
+    };
+    let told: Vec<Violation> = violations.into_iter().take_while(fits).collect();
+    let sentences: Vec<String> = told.iter().map(ToString::to_string).collect();
+    let mut message = sentences.join("; ");
+    if told.len() < all {
+        message.push_str("; and more");
+    }
     let mut details = details("INVALID_FIELD");
-    let violations = violations.into_iter();
     details.set_bad_request(
-        violations
+        told.into_iter()
             .map(|Violation { field, description }| FieldViolation::new(field, description))
             .collect::<Vec<_>>(),
     );

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::caller::{caller, caller_without_actor};
+use super::caller::{caller, caller_with};
 use super::{convert, page_token};
 use crate::domain::{Caller, ControlPermission, Email, IdentifierName, MemberName, WorkspaceId};
 use crate::manage::{Actors, Identifiers, Members, Violation, Workspaces};
@@ -49,8 +49,7 @@ impl WorkspaceService for WorkspaceServer {
         &self,
         request: Request<CreateWorkspaceRequest>,
     ) -> Result<Response<CreateWorkspaceResponse>, Status> {
-        let caller = caller_without_actor(&request)?;
-        caller.require(ControlPermission::WorkspacesWrite)?;
+        let caller = caller_with(&request, ControlPermission::WorkspacesWrite)?;
         let request = request.into_inner();
         let id = WorkspaceId::from_id(&request.workspace_id);
         if let Ok(id) = &id {
@@ -76,8 +75,7 @@ impl WorkspaceService for WorkspaceServer {
         &self,
         request: Request<ListWorkspacesRequest>,
     ) -> Result<Response<ListWorkspacesResponse>, Status> {
-        let caller = caller_without_actor(&request)?;
-        caller.require(ControlPermission::WorkspacesRead)?;
+        let caller = caller_with(&request, ControlPermission::WorkspacesRead)?;
         let ListWorkspacesRequest { page_size, page_token } = request.into_inner();
         let query = ListWorkspacesRequest::default();
         let page_size = convert::page_size(page_size)?;

@@ -12,6 +12,9 @@ pub enum Error {
     /// The caller may not do it.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The caller's control key was deleted since the call came.
+    #[error("the control key was deleted meanwhile")]
+    CallerGone,
     /// A control key would be wider than the caller's own.
     #[error("a control key is never wider than the one that creates it: {0}")]
     BeyondCeiling(#[from] BeyondCeiling),
@@ -19,7 +22,7 @@ pub enum Error {
     #[error("{0} `claviger` is Claviger's own and cannot be created, changed or deleted")]
     Reserved(Resource),
     /// Fields that do not hold; at least one.
-    #[error("{}", join(.0))]
+    #[error("a field does not hold")]
     Invalid(Vec<Violation>),
     /// There is no such thing. Says nothing else, so that nobody learns what exists elsewhere.
     #[error("there is no such {0}")]
@@ -68,18 +71,17 @@ impl Violation {
     }
 }
 
+/// A sentence.
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` {}", self.field, self.description)
+    }
+}
+
 impl From<Violation> for Error {
     fn from(violation: Violation) -> Self {
         Self::Invalid(vec![violation])
     }
-}
-
-fn join(violations: &[Violation]) -> String {
-    let sentences: Vec<String> = violations
-        .iter()
-        .map(|Violation { field, description }| format!("`{field}` {description}"))
-        .collect();
-    sentences.join("; ")
 }
 
 /// A kind of thing that has a name.
@@ -140,7 +142,8 @@ pub enum Precondition {
     /// Secrets are sealed with a key that the server does not have.
     #[error(
         "there are revealable secrets under the encryption key {}, which is neither \
-         CLAVIGER_SECRET_ENCRYPTION_KEY nor CLAVIGER_SECRET_ENCRYPTION_KEY_PREVIOUS",
+         CLAVIGER_SECRET_ENCRYPTION_KEY nor CLAVIGER_SECRET_ENCRYPTION_KEY_PREVIOUS: set it or, if \
+         it is lost, erase them with `claviger encryption-key forget`",
         .0.as_str()
     )]
     EncryptionKeyUnknown(EncryptionKeyId),

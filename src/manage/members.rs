@@ -100,6 +100,10 @@ impl UnitOfWork for RemoveMember {
     type Error = Error;
 
     async fn run(&self, tx: &Transaction) -> Result<(), Error> {
+        // What this member is creating keys for is done, or refused, once this is.
+        if tx.workspaces().lock(&self.0.workspace).await?.is_none() {
+            return Err(Error::NotFound(Resource::Member));
+        }
         let removed = tx.members().delete(&self.0).await?;
         if removed { Ok(()) } else { Err(Error::NotFound(Resource::Member)) }
     }

@@ -25,5 +25,5 @@ pub use keys::{CreatedKey, KeyDraft, KeyPage, Keys};
 pub use members::Members;
 pub use network_sets::{ListedNetworkSet, NetworkSets};
 pub use operator::{initialize, is_initialized, reset_operator_key};
-pub use vault::{check_vault, rotate_encryption_key};
+pub use vault::{Rotated, check_vault, forget_unknown_secrets, rotate_encryption_key};
 pub use workspaces::{CreatedWorkspace, PolicyPatch, WorkspaceDraft, WorkspacePatch, Workspaces};

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::entropy::new_id;
 use super::error::{Error, Precondition, Resource};
 use crate::clock::Clock;
-use crate::domain::{Caller, NetworkSet, NetworkSetId, Networks, Timestamp};
+use crate::domain::{BeyondCeiling, Caller, NetworkSet, NetworkSetId, Networks, Timestamp};
 use crate::store::{Store, StoredNetworkSet, Transaction, UnitOfWork};
 
 /// All network sets.
@@ -37,6 +37,10 @@ impl NetworkSets {
         id: NetworkSetId,
         networks: Networks,
     ) -> Result<NetworkSet, Error> {
+        // It would say itself where it may be used from.
+        if caller.key().network_sets.contains(&id) {
+            return Err(BeyondCeiling::Addresses.into());
+        }
         let now = self.clock.now();
         let work = ApplyNetworkSet { id, networks, revision: new_id(now)?, now };
         let applied = self.store.transact(work).await?;

@@ -13,6 +13,11 @@ use crate::domain::{
 };
 use crate::store::{Store, Transaction, UnitOfWork};
 
+/// How many workspaces are read at once.
+const BATCH: usize = 50;
+/// How large a page becomes, roughly, in bytes: gRPC clients read 4 MiB unless told otherwise.
+const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
+
 /// All workspaces.
 #[derive(Clone, Debug)]
 pub struct Workspaces {
@@ -152,8 +157,8 @@ impl Workspaces {
         self.store.workspaces().find(id).await?.ok_or(Error::NotFound(Resource::Workspace))
     }
 
-    /// At most `page_size` workspaces of the caller's scope behind this one, and whether there are
-    /// more.
+    /// At most `page_size` workspaces of the caller's scope behind this one, fewer if they are large, and
+    /// whether there are more.
     ///
     /// # Errors
     /// If the database fails.
@@ -163,11 +168,25 @@ impl Workspaces {
         after: Option<&WorkspaceId>,
         page_size: usize,
     ) -> Result<(Vec<Workspace>, bool), Error> {
-        let mut page =
-            self.store.workspaces().list(caller.scope(), after, page_size as u64 + 1).await?;
-        let more = page.len() > page_size;
-        page.truncate(page_size);
-        Ok((page, more))
+        let workspaces = self.store.workspaces();
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        // A few at a time: a policy may be large, and most are small.
+        loop {
+            let last = page.last().map(|last: &Workspace| last.id.clone());
+            let batch =
+                workspaces.list(caller.scope(), last.as_ref().or(after), BATCH as u64).await?;
+            let is_last = batch.len() < BATCH;
+            for workspace in batch {
+                if page.len() == page_size || bytes >= MAX_PAGE_BYTES {
+                    return Ok((page, true));
+                }
+                bytes += size(&workspace);
+                page.push(workspace);
+            }
+            if is_last {
+                return Ok((page, false));
+            }
+        }
     }
 
     /// Changes a workspace.
@@ -217,6 +236,13 @@ impl Workspaces {
             "must be one of the instances that the server was told of (--instance-endpoints)";
         Err(Violation::new("workspace.instance", wrong))
     }
+}
+
+/// How large a workspace is, roughly, in bytes on the wire.
+fn size(workspace: &Workspace) -> usize {
+    const FIXED: usize = 512;
+    let grants = workspace.policy.default_permissions.iter();
+    FIXED + grants.map(|grant| grant.to_string().len() + 2).sum::<usize>()
 }
 
 pub(super) fn refuse_reserved(id: &WorkspaceId) -> Result<(), Error> {

@@ -112,6 +112,21 @@ impl Catalogs<'_, Bounded<DatabaseTransaction>> {
         row.map(StoredCatalog::try_from).transpose()
     }
 
+    /// Keeps the catalogue from changing until the transaction ends.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn keep(&self, id: &CatalogId) -> Result<(), StoreError> {
+        catalog::Entity::find_by_id(id.as_str())
+            .select_only()
+            .column(catalog::Column::Id)
+            .lock_shared()
+            .into_tuple::<String>()
+            .one(self.0)
+            .await?;
+        Ok(())
+    }
+
     /// Adds a catalogue.
     ///
     /// # Errors

@@ -11,6 +11,8 @@ use super::{OpenError, Store, StoreError};
 
 /// How many rows are read, written or compared at once.
 const BATCH: u64 = 500;
+/// The same for rows that may be very large.
+const LARGE: u64 = 10;
 
 /// How many rows were copied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,13 +54,16 @@ impl From<DbErr> for CopyError {
 /// Copies a table in batches, in the order of its primary key, then reads both back and compares them row
 /// by row. Evaluates to the number of rows.
 macro_rules! copy_table {
-    ($from:expr, $to:expr, $entity:ident, $table:literal, $columns:expr, $key:expr) => {{
+    ($from:expr, $to:expr, $entity:ident, $table:literal, $columns:expr, $key:expr) => {
+        copy_table!($from, $to, $entity, $table, $columns, $key, BATCH)
+    };
+    ($from:expr, $to:expr, $entity:ident, $table:literal, $columns:expr, $key:expr, $batch:expr) => {{
         let page = async |last: Option<&$entity::Model>| {
             let mut cursor = $entity::Entity::find().cursor_by($columns);
             if let Some(last) = last {
                 cursor.after($key(last));
             }
-            cursor.first(BATCH).all($from).await
+            cursor.first($batch).all($from).await
         };
         let mut rows = 0;
         let mut batch = page(None).await?;
@@ -76,7 +81,7 @@ macro_rules! copy_table {
             if let Some(last) = &last {
                 copies.after($key(last));
             }
-            if copies.first(BATCH).all($to).await? != batch {
+            if copies.first($batch).all($to).await? != batch {
                 return Err(CopyError::Differs($table));
             }
             compared += batch.len();
@@ -117,7 +122,8 @@ impl Store {
             network_set,
             "network_sets",
             network_set::Column::Id,
-            |row: &network_set::Model| row.id.clone()
+            |row: &network_set::Model| row.id.clone(),
+            LARGE
         );
         let copied = Copied {
             catalogs: copy_table!(
@@ -126,7 +132,8 @@ impl Store {
                 catalog,
                 "catalogs",
                 catalog::Column::Id,
-                |row: &catalog::Model| row.id.clone()
+                |row: &catalog::Model| row.id.clone(),
+                LARGE
             ),
             workspaces: copy_table!(
                 from,

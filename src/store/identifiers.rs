@@ -7,13 +7,11 @@ use sea_orm::{
     Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryOrder, QuerySelect,
 };
 
+use super::batch::delete_in_batches;
 use super::entity::identifier;
 use super::search::contains;
 use super::{Bounded, StoreError};
 use crate::domain::{Identifier, IdentifierFilter, IdentifierId, IdentifierName, WorkspaceId};
-
-/// How many rows are deleted at once where there may be very many.
-const BATCH: u64 = 1_000;
 
 /// The identifiers.
 #[derive(Debug)]
@@ -96,24 +94,8 @@ impl Identifiers<'_, Bounded<DatabaseTransaction>> {
     /// # Errors
     /// If the database cannot be written.
     pub async fn delete_all(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
-        // In batches: of a large workspace, one statement would take longer than any may.
-        loop {
-            let ids: Vec<String> = identifier::Entity::find()
-                .select_only()
-                .column(identifier::Column::Id)
-                .filter(identifier::Column::WorkspaceId.eq(workspace.as_str()))
-                .limit(BATCH)
-                .into_tuple()
-                .all(self.0)
-                .await?;
-            if ids.is_empty() {
-                return Ok(());
-            }
-            identifier::Entity::delete_many()
-                .filter(identifier::Column::WorkspaceId.eq(workspace.as_str()))
-                .filter(identifier::Column::Id.is_in(ids))
-                .exec(self.0)
-                .await?;
-        }
+        let matching = Condition::all().add(identifier::Column::WorkspaceId.eq(workspace.as_str()));
+        delete_in_batches::<identifier::Entity, String>(self.0, identifier::Column::Id, matching)
+            .await
     }
 }

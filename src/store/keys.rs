@@ -9,6 +9,7 @@ use sea_orm::{
     FromQueryResult, JoinType, QueryOrder, QuerySelect,
 };
 
+use super::batch::delete_in_batches;
 use super::entity::{api_key, key_network_set, read_json, workspace};
 use super::search::{contains, none};
 use super::tenant::{Tenant, TenantRow, with_tenant};
@@ -18,7 +19,7 @@ use crate::domain::{
     Timestamp, WorkspaceId,
 };
 
-/// How many rows are read or deleted at once where there may be very many.
+/// How many rows are read at once where there may be very many.
 const BATCH: u64 = 1_000;
 
 /// The keys.
@@ -260,24 +261,8 @@ impl Keys<'_, Bounded<DatabaseTransaction>> {
     /// # Errors
     /// If the database cannot be written.
     pub async fn delete_all(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
-        // In batches: of a large workspace, one statement would take longer than any may.
-        loop {
-            let ids: Vec<Uuid> = api_key::Entity::find()
-                .select_only()
-                .column(api_key::Column::Id)
-                .filter(api_key::Column::WorkspaceId.eq(workspace.as_str()))
-                .limit(BATCH)
-                .into_tuple()
-                .all(self.0)
-                .await?;
-            if ids.is_empty() {
-                return Ok(());
-            }
-            api_key::Entity::delete_many()
-                .filter(api_key::Column::Id.is_in(ids))
-                .exec(self.0)
-                .await?;
-        }
+        let matching = Condition::all().add(api_key::Column::WorkspaceId.eq(workspace.as_str()));
+        delete_in_batches::<api_key::Entity, Uuid>(self.0, api_key::Column::Id, matching).await
     }
 }
 

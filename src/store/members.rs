@@ -5,6 +5,7 @@ use sea_orm::{
     Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryOrder, QuerySelect,
 };
 
+use super::batch::delete_in_batches;
 use super::entity::member;
 use super::{Bounded, StoreError};
 use crate::domain::{Email, Member, MemberName, WorkspaceId};
@@ -82,10 +83,7 @@ impl Members<'_, Bounded<DatabaseTransaction>> {
     /// # Errors
     /// If the database cannot be written.
     pub async fn delete_all(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
-        member::Entity::delete_many()
-            .filter(member::Column::WorkspaceId.eq(workspace.as_str()))
-            .exec(self.0)
-            .await?;
-        Ok(())
+        let matching = Condition::all().add(member::Column::WorkspaceId.eq(workspace.as_str()));
+        delete_in_batches::<member::Entity, Uuid>(self.0, member::Column::Id, matching).await
     }
 }

@@ -4,6 +4,7 @@
 //! [`Transaction::keys`] reads and writes within a transaction. What changes more than one row, or
 //! depends on what it read, is a [`UnitOfWork`].
 
+mod batch;
 mod bounded;
 mod catalogs;
 mod copy;

@@ -1,8 +1,9 @@
 //! The calls of `CreateKey` that may be repeated.
 
 use sea_orm::prelude::*;
-use sea_orm::{ActiveValue::Set, DatabaseTransaction, EntityTrait};
+use sea_orm::{ActiveValue::Set, Condition, DatabaseTransaction, EntityTrait};
 
+use super::batch::{delete_in_batches, delete_some};
 use super::entity::key_request;
 use super::{Bounded, StoreError};
 use crate::domain::{Timestamp, WorkspaceId};
@@ -71,7 +72,18 @@ impl KeyRequests<'_> {
         Ok(())
     }
 
-    /// Forgets the calls of a workspace that were made before this instant.
+    /// Forgets the call that carried this `request_id`.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub async fn forget(&self, workspace: &WorkspaceId, id: Uuid) -> Result<(), StoreError> {
+        let key = (workspace.as_str().to_owned(), id);
+        key_request::Entity::delete_by_id(key).exec(self.0).await?;
+        Ok(())
+    }
+
+    /// Forgets calls of a workspace that were made before this instant: a thousand at the most, because
+    /// this is done on the way of another call.
     ///
     /// # Errors
     /// If the database cannot be written.
@@ -80,11 +92,11 @@ impl KeyRequests<'_> {
         workspace: &WorkspaceId,
         instant: Timestamp,
     ) -> Result<(), StoreError> {
-        key_request::Entity::delete_many()
-            .filter(key_request::Column::WorkspaceId.eq(workspace.as_str()))
-            .filter(key_request::Column::CreateTime.lt(instant.as_micros()))
-            .exec(self.0)
-            .await?;
+        let matching = Condition::all()
+            .add(key_request::Column::WorkspaceId.eq(workspace.as_str()))
+            .add(key_request::Column::CreateTime.lt(instant.as_micros()));
+        let id = key_request::Column::RequestId;
+        delete_some::<key_request::Entity, Uuid>(self.0, id, &matching).await?;
         Ok(())
     }
 
@@ -93,10 +105,9 @@ impl KeyRequests<'_> {
     /// # Errors
     /// If the database cannot be written.
     pub async fn forget_all(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
-        key_request::Entity::delete_many()
-            .filter(key_request::Column::WorkspaceId.eq(workspace.as_str()))
-            .exec(self.0)
-            .await?;
-        Ok(())
+        let matching =
+            Condition::all().add(key_request::Column::WorkspaceId.eq(workspace.as_str()));
+        let id = key_request::Column::RequestId;
+        delete_in_batches::<key_request::Entity, Uuid>(self.0, id, matching).await
     }
 }

@@ -1,28 +1,27 @@
 //! Sealed secrets.
 
 use sea_orm::prelude::*;
-use sea_orm::{
-    Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryOrder, QuerySelect,
-};
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, QuerySelect};
 
+use super::batch::{delete_in_batches, delete_some};
 use super::entity::sealed_secret;
 use super::{Bounded, StoreError};
 use crate::domain::{EncryptionKey, KeyName, SealedSecret, WorkspaceId};
-
-/// How many rows are deleted at once where there may be very many.
-const BATCH: u64 = 1_000;
 
 /// The sealed secrets.
 #[derive(Debug)]
 pub struct SealedSecrets<'c, C>(pub(super) &'c C);
 
-/// Those that are sealed with none of these keys.
+/// Those that are sealed with none of these keys: the ranges between them, which an index finds
+/// without looking at the others.
 fn under_none_of<'k>(keys: impl IntoIterator<Item = &'k EncryptionKey>) -> Condition {
-    let ids: Vec<&str> = keys.into_iter().map(|key| key.id().as_str()).collect();
-    if ids.is_empty() {
-        return Condition::all();
-    }
-    Condition::all().add(sealed_secret::Column::EncryptionKey.is_not_in(ids))
+    let column = sealed_secret::Column::EncryptionKey;
+    let mut ids: Vec<&str> = keys.into_iter().map(|key| key.id().as_str()).collect();
+    ids.sort_unstable();
+    let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Condition::all() };
+    let between = ids.windows(2).map(|pair| column.gt(pair[0]).and(column.lt(pair[1])));
+    between.fold(Condition::any().add(column.lt(*first)), Condition::add).add(column.gt(*last))
 }
 
 impl<C: ConnectionTrait> SealedSecrets<'_, C> {
@@ -39,18 +38,20 @@ impl<C: ConnectionTrait> SealedSecrets<'_, C> {
             .transpose()
     }
 
-    /// At most `limit` secrets that are sealed with none of these encryption keys.
+    /// At most `limit` secrets, but for those of `without`, that are sealed with none of these
+    /// encryption keys.
     ///
     /// # Errors
     /// If the database cannot be read.
     pub async fn under_other_keys<'k>(
         &self,
         keys: impl IntoIterator<Item = &'k EncryptionKey>,
+        without: &[KeyName],
         limit: u64,
     ) -> Result<Vec<(KeyName, SealedSecret)>, StoreError> {
         let rows = sealed_secret::Entity::find()
             .filter(under_none_of(keys))
-            .order_by_asc(sealed_secret::Column::KeyId)
+            .filter(sealed_secret::Column::KeyId.is_not_in(without.iter().map(|name| name.id)))
             .limit(limit)
             .all(self.0)
             .await?;
@@ -82,28 +83,31 @@ impl SealedSecrets<'_, Bounded<DatabaseTransaction>> {
         Ok(())
     }
 
+    /// Erases at most a thousand secrets that are sealed with none of these encryption keys, and says how
+    /// many.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub async fn forget_under_other_keys<'k>(
+        &self,
+        keys: impl IntoIterator<Item = &'k EncryptionKey>,
+    ) -> Result<u64, StoreError> {
+        let id = sealed_secret::Column::KeyId;
+        delete_some::<sealed_secret::Entity, Uuid>(self.0, id, &under_none_of(keys)).await
+    }
+
     /// Erases all sealed secrets of a workspace.
     ///
     /// # Errors
     /// If the database cannot be written.
     pub async fn delete_all(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
-        // In batches: of a large workspace, one statement would take longer than any may.
-        loop {
-            let ids: Vec<Uuid> = sealed_secret::Entity::find()
-                .select_only()
-                .column(sealed_secret::Column::KeyId)
-                .filter(sealed_secret::Column::WorkspaceId.eq(workspace.as_str()))
-                .limit(BATCH)
-                .into_tuple()
-                .all(self.0)
-                .await?;
-            if ids.is_empty() {
-                return Ok(());
-            }
-            sealed_secret::Entity::delete_many()
-                .filter(sealed_secret::Column::KeyId.is_in(ids))
-                .exec(self.0)
-                .await?;
-        }
+        let matching =
+            Condition::all().add(sealed_secret::Column::WorkspaceId.eq(workspace.as_str()));
+        delete_in_batches::<sealed_secret::Entity, Uuid>(
+            self.0,
+            sealed_secret::Column::KeyId,
+            matching,
+        )
+        .await
     }
 }

@@ -1,6 +1,9 @@
 //! Lists: page sizes, page tokens and filters.
 
-use claviger::proto::{ListCatalogsRequest, ListKeysRequest, ListWorkspacesRequest, Policy};
+use claviger::proto::{
+    ApplyCatalogRequest, Catalog, ListCatalogsRequest, ListKeysRequest, ListWorkspacesRequest,
+    Policy,
+};
 use prost_types::Timestamp;
 use tonic::Code;
 
@@ -163,4 +166,35 @@ async fn a_page_has_fifty_items_by_default_and_a_thousand_at_the_most() {
         assert_eq!(page.keys.len(), returned, "{page_size}");
         assert_ne!(page.next_page_token, "");
     }
+}
+
+#[tokio::test]
+async fn a_page_of_large_workspaces_is_short() {
+    let server = TestServer::start().await;
+    let operator = server.operator();
+    let names: Vec<String> =
+        (0..1_000).map(|number| format!("{number:04}{}", "x".repeat(120))).collect();
+    let permissions =
+        names.iter().map(|name| super::support::builders::a_permission(name)).collect();
+    let name = "catalogs/large".to_owned();
+    let catalog = Some(Catalog { name, permissions, ..Catalog::default() });
+    operator.catalogs.clone().apply_catalog(ApplyCatalogRequest { catalog }).await.unwrap();
+    for number in 0..60 {
+        let policy = Policy { default_permissions: names.clone(), ..Policy::default() };
+        let id = format!("w-{number:02}");
+        operator.create_workspace(&id, "catalogs/large", policy).await.unwrap();
+    }
+    let (mut listed, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = ListWorkspacesRequest { page_size: 1_000, page_token };
+        // Clients read 4 MiB.
+        let page = operator.workspaces.clone().list_workspaces(request).await.unwrap().into_inner();
+        listed.extend(page.workspaces.into_iter().map(|workspace| workspace.name));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(listed.len(), 60);
+    assert!(listed.is_sorted());
 }

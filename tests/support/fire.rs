@@ -12,20 +12,32 @@ use super::server::{Client, TestServer};
 /// Calls at once.
 const CALLS: usize = 64;
 
-/// Ten rounds: 64 concurrent creates against `max_keys = 10` give exactly 10, and 64 concurrent
+/// Ten rounds: 64 concurrent creates and clones against `max_keys = 10` give exactly 10, and 64 concurrent
 /// deletes of the last 8 under `keep_last_key` leave exactly one; the calls are dealt to all servers.
 pub async fn limits_hold_under_fire(servers: &[&TestServer]) {
     let operator = |call: usize| servers[call % servers.len()].operator();
     for round in 0..10 {
         let id = format!("round-{round}");
         let parent = format!("workspaces/{id}");
-        let policy = Policy { max_keys: 10, keep_last_key: true, ..Policy::default() };
-        operator(0).create_workspace(&id, "catalogs/small", policy).await.unwrap();
+        let policy = Policy {
+            max_keys: 10,
+            keep_last_key: true,
+            provision_first_key: true,
+            ..Policy::default()
+        };
+        let created = operator(0).create_workspace(&id, "catalogs/small", policy).await.unwrap();
+        let first = created.first_key.unwrap().key.unwrap().name;
 
         fire(|call| {
-            let (operator, parent) = (operator(call), parent.clone());
+            let (operator, parent, first) = (operator(call), parent.clone(), first.clone());
             let key = a_key("k").permissions(&["*"]).build();
-            async move { operator.create_key(&parent, key).await.map(drop) }
+            async move {
+                if call % 4 < 2 {
+                    operator.create_key(&parent, key).await.map(drop)
+                } else {
+                    operator.clone_key(&first).await.map(drop)
+                }
+            }
         })
         .await;
         let names = list(&operator(0), &parent).await;

@@ -290,6 +290,11 @@ impl TestServer {
         self.database.database_url()
     }
 
+    /// The same, as it is written in a configuration.
+    pub fn database_url_text(&self) -> String {
+        self.database.url.clone()
+    }
+
     /// A connection of somebody else's to the server's database.
     pub async fn intruder(&self) -> DatabaseConnection {
         self.database.intruder().await

@@ -6,9 +6,8 @@ use std::str::FromStr;
 use crate::domain::{DisplayName, RequestsPerHour};
 use crate::manage::{Error, Violation};
 
-/// How many violations are told at once. They travel in the headers of the answer, and clients
-/// refuse an answer with headers of more than a few kilobytes.
-const MAX_TOLD: usize = 16;
+/// How many violations are collected: more than can be told at once.
+const MAX_COLLECTED: usize = 100;
 
 /// The highest rate limit: no machine gets there.
 const MAX_REQUESTS_PER_HOUR: u64 = 1_000_000_000_000;
@@ -27,7 +26,7 @@ impl Violations {
     }
 
     pub(super) fn add(&mut self, field: impl Into<String>, description: impl Display) {
-        if self.0.len() < MAX_TOLD {
+        if self.0.len() < MAX_COLLECTED {
             self.0.push(Violation::new(field, description));
         }
     }

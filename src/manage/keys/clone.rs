@@ -35,7 +35,7 @@ impl UnitOfWork for CloneKey {
             return Err(Precondition::KeyExpired.into());
         }
         // What the key is granted does not go while it is granted once more.
-        tx.catalogs().lock(&workspace.catalog).await?;
+        tx.catalogs().keep(&workspace.catalog).await?;
         tx.network_sets().keep(&key.network_sets).await?;
         let draft = KeyDraft {
             display_name: key.display_name,

@@ -79,7 +79,7 @@ impl CreateKey {
             .iter()
             .enumerate()
             .filter(|(_, set)| !there.contains(set))
-            .take(MAX_UNKNOWN_TOLD)
+            .take(MAX_UNKNOWN)
             .map(|(index, set)| {
                 let wrong = format_args!("names `{set}`, which does not exist");
                 Violation::new(format!("key.network_sets[{index}]"), wrong)
@@ -109,8 +109,8 @@ impl UnitOfWork for CreateKey {
     }
 }
 
-/// How many unknown names an error tells: enough to see what went wrong.
-const MAX_UNKNOWN_TOLD: usize = 16;
+/// How many unknown names an error collects: more than can be told at once.
+const MAX_UNKNOWN: usize = 100;
 
 /// Checks that a catalogue knows every one of these grants: a typing error must not pass.
 pub(in super::super) fn check_known(
@@ -122,7 +122,7 @@ pub(in super::super) fn check_known(
         .iter()
         .enumerate()
         .filter(|(_, grant)| !catalog.knows(grant))
-        .take(MAX_UNKNOWN_TOLD)
+        .take(MAX_UNKNOWN)
         .map(|(index, grant)| {
             Violation::new(
                 format!("{field}[{index}]"),

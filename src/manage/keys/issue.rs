@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::super::entropy::{new_id, random};
 use super::super::error::{Error, Precondition};
 use super::{CreatedKey, KeyDraft};
 use crate::domain::{
-    Caller, ENTROPY_BYTES, Key, KeyName, NONCE_BYTES, Policy, Secret, SecretVisibility, Timestamp,
-    Vault, Workspace, WorkspaceId, check_ceiling,
+    Actor, Caller, ENTROPY_BYTES, Key, KeyName, NONCE_BYTES, Policy, Secret, SecretVisibility,
+    Timestamp, Vault, Workspace, WorkspaceId, check_ceiling,
 };
 use crate::store::{KeyRequest, Transaction};
 
@@ -26,7 +27,8 @@ pub(in super::super) struct Issue {
     request: Option<Request>,
     vault: Arc<Vault>,
     id: Uuid,
-    entropy: [u8; ENTROPY_BYTES],
+    /// What the secret is made of.
+    entropy: Zeroizing<[u8; ENTROPY_BYTES]>,
     nonce: [u8; NONCE_BYTES],
     pub(super) now: Timestamp,
 }
@@ -44,7 +46,7 @@ impl Issue {
             request,
             vault: Arc::clone(vault),
             id: new_id(now)?,
-            entropy: random()?,
+            entropy: Zeroizing::new(random()?),
             nonce: random()?,
             now,
         })
@@ -62,6 +64,11 @@ impl Issue {
         let Some(earlier) = tx.key_requests().find(workspace, id).await? else {
             return Ok(None);
         };
+        // Not all that is old may be forgotten yet.
+        if earlier.create_time < forgotten {
+            tx.key_requests().forget(workspace, id).await?;
+            return Ok(None);
+        }
         if earlier.fingerprint != fingerprint {
             return Err(Error::RequestIdReused);
         }
@@ -82,8 +89,25 @@ impl Issue {
         if workspace.id.is_reserved() {
             check_ceiling(&key, self.caller.key())?;
         }
+        self.check_caller(tx, workspace).await?;
         check_max_keys(tx, &workspace.id, &workspace.policy).await?;
         self.insert(tx, &workspace.policy, key, secret).await
+    }
+
+    /// Checks once more that the caller may create a key here, now that nobody can change that any more:
+    /// whoever removes a member, or deletes a control key, and then looks sees all that they created.
+    async fn check_caller(&self, tx: &Transaction, workspace: &Workspace) -> Result<(), Error> {
+        if workspace.id.is_reserved() && tx.keys().find(&self.caller.key().name).await?.is_none() {
+            return Err(Error::CallerGone);
+        }
+        let role = match self.caller.actor() {
+            Actor::Person(email) => {
+                let member = tx.members().find_by_email(&workspace.id, email).await?;
+                member.map(|member| member.role)
+            }
+            Actor::Nobody | Actor::Malformed => None,
+        };
+        Ok(self.caller.require_actor(&workspace.policy.key_manager_roles, role)?)
     }
 
     /// Issues the first key of a workspace that is being created.
@@ -98,7 +122,7 @@ impl Issue {
     }
 
     fn build(&self, workspace: &Workspace, draft: KeyDraft) -> (Key, Secret) {
-        let secret = Secret::from_entropy(&workspace.policy.key_prefix, self.entropy);
+        let secret = Secret::from_entropy(&workspace.policy.key_prefix, *self.entropy);
         let key = Key {
             name: KeyName { workspace: workspace.id.clone(), id: self.id },
             display_name: draft.display_name,

@@ -13,5 +13,9 @@ pub(super) async fn reveal(store: &Store, vault: &Vault, name: &KeyName) -> Resu
     }
     // A key from before the policy changed has none.
     let sealed = store.sealed_secrets().find(name).await?.ok_or(Precondition::SecretShownOnce)?;
-    Ok(vault.open(name, &sealed)?)
+    let secret = vault.open(name, &sealed);
+    if let Err(error) = &secret {
+        tracing::error!(key = %name, %error, "a secret was not revealed");
+    }
+    Ok(secret?)
 }

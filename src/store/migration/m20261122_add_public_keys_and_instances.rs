@@ -1,5 +1,7 @@
 //! Public keys, also for the workspaces that are there, and the instances that workspaces live on.
 
+use std::collections::HashSet;
+
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use sea_orm_migration::prelude::*;
 
@@ -56,13 +58,18 @@ async fn give_public_keys(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .and_where(Expr::col(Workspaces::PublicKey).is_null())
         .and_where(Expr::col(Workspaces::Id).ne(WorkspaceId::RESERVED))
         .to_owned();
+    let mut given = HashSet::new();
     for row in connection.query_all(&without).await? {
         let WithoutPublicKey { id } = WithoutPublicKey::from_query_result(&row, "")?;
         let mut entropy = [0; 8];
-        getrandom::fill(&mut entropy).map_err(|error| DbErr::Custom(error.to_string()))?;
+        let mut key = None;
+        while key.is_none_or(|key| !given.insert(key)) {
+            getrandom::fill(&mut entropy).map_err(|error| DbErr::Custom(error.to_string()))?;
+            key = Some(PublicKey::from_entropy(entropy));
+        }
         let give = Query::update()
             .table(Workspaces::Table)
-            .value(Workspaces::PublicKey, PublicKey::from_entropy(entropy).to_string())
+            .value(Workspaces::PublicKey, key.map(|key| key.to_string()))
             .and_where(Expr::col(Workspaces::Id).eq(id))
             .to_owned();
         connection.execute(&give).await?;

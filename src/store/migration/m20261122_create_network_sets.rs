@@ -33,6 +33,7 @@ enum ApiKeys {
 
 /// Characters of a network set's id.
 const ID: u32 = 63;
+const BY_KEY: &str = "key_network_sets_by_key";
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
@@ -40,6 +41,9 @@ impl MigrationTrait for Migration {
         let columns = Columns::of(manager).await?;
         manager.create_table(network_sets(columns)).await?;
         manager.create_table(key_network_sets(columns)).await?;
+        if !manager.has_index("key_network_sets", BY_KEY).await? {
+            manager.create_index(key_network_sets_by_key()).await?;
+        }
         let sets = columns.long_text(ApiKeys::NetworkSets);
         Columns::add(manager, ApiKeys::Table, "api_keys", "network_sets", sets).await
     }
@@ -74,4 +78,9 @@ fn key_network_sets(columns: Columns) -> TableCreateStatement {
                 .on_delete(ForeignKeyAction::Cascade),
         )
         .to_owned()
+}
+
+/// How the references of a key are found that is deleted: not every engine indexes foreign keys.
+fn key_network_sets_by_key() -> IndexCreateStatement {
+    Index::create().name(BY_KEY).table(KeyNetworkSets::Table).col(KeyNetworkSets::KeyId).to_owned()
 }
