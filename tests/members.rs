@@ -3,15 +3,14 @@
 mod support;
 
 use claviger::proto::{
-    AddMemberRequest, CreateIdentifierRequest, CreateKeyRequest, DeleteIdentifierRequest,
-    DeleteKeyRequest, DeleteWorkspaceRequest, GetKeyRequest, GetWorkspaceRequest,
-    ListIdentifiersRequest, ListKeysRequest, ListMembersRequest, ListWorkspacesRequest, Member,
-    Policy, RemoveMemberRequest, Role, UpdateWorkspaceRequest, Workspace,
+    AddMemberRequest, DeleteWorkspaceRequest, GetKeyRequest, ListMembersRequest,
+    ListWorkspacesRequest, Member, Policy, RemoveMemberRequest, Role,
 };
 use support::builders::{a_key, a_question};
+use support::calls::call;
 use support::server::{Client, TestServer};
 use support::status::refusal;
-use tonic::{Code, Status};
+use tonic::Code;
 
 const ROLES: [Role; 4] = [Role::Owner, Role::Admin, Role::Developer, Role::Viewer];
 
@@ -65,65 +64,6 @@ const WORKSPACE_CALLS: [&str; 9] = [
 
 fn email(role: Role) -> String {
     format!("{}@acme.com", role.as_str_name().to_ascii_lowercase())
-}
-
-/// A call on `workspaces/acme` that comes to something harmless once it is admitted.
-async fn call(client: &Client, rpc: &str) -> Result<(), Status> {
-    let acme = || "workspaces/acme".to_owned();
-    let none = || "workspaces/acme/keys/0198a1b2-0000-7000-8000-00000000000a".to_owned();
-    let Client { mut keys, mut workspaces, .. } = client.clone();
-    match rpc {
-        "CreateKey" => {
-            let request = CreateKeyRequest { parent: acme(), ..CreateKeyRequest::default() };
-            keys.create_key(request).await.map(drop)
-        }
-        "GetKey" => keys.get_key(GetKeyRequest { name: none() }).await.map(drop),
-        "ListKeys" => {
-            let request = ListKeysRequest { parent: acme(), ..ListKeysRequest::default() };
-            keys.list_keys(request).await.map(drop)
-        }
-        "CloneKey" => client.clone_key(&none()).await.map(drop),
-        "RevealKey" => client.reveal_key(&none()).await.map(drop),
-        "DeleteKey" => keys.delete_key(DeleteKeyRequest { name: none() }).await.map(drop),
-        "GetWorkspace" => {
-            workspaces.get_workspace(GetWorkspaceRequest { name: acme() }).await.map(drop)
-        }
-        "UpdateWorkspace" => {
-            let workspace = Some(Workspace { name: acme(), ..Workspace::default() });
-            let request = UpdateWorkspaceRequest { workspace, update_mask: None };
-            workspaces.update_workspace(request).await.map(drop)
-        }
-        // There is a key, so that it stays.
-        "DeleteWorkspace" => {
-            let request = DeleteWorkspaceRequest { name: acme(), force: false };
-            workspaces.delete_workspace(request).await.map(drop)
-        }
-        "AddMember" => {
-            let request = AddMemberRequest { parent: acme(), member: None };
-            workspaces.add_member(request).await.map(drop)
-        }
-        "ListMembers" => {
-            let request = ListMembersRequest { parent: acme(), ..ListMembersRequest::default() };
-            workspaces.list_members(request).await.map(drop)
-        }
-        "RemoveMember" => {
-            let name = none().replace("/keys/", "/members/");
-            workspaces.remove_member(RemoveMemberRequest { name }).await.map(drop)
-        }
-        "CreateIdentifier" => {
-            let request = CreateIdentifierRequest { parent: acme(), ..Default::default() };
-            workspaces.create_identifier(request).await.map(drop)
-        }
-        "ListIdentifiers" => {
-            let request = ListIdentifiersRequest { parent: acme(), ..Default::default() };
-            workspaces.list_identifiers(request).await.map(drop)
-        }
-        "DeleteIdentifier" => {
-            let name = "workspaces/acme/identifiers/not-there".to_owned();
-            workspaces.delete_identifier(DeleteIdentifierRequest { name }).await.map(drop)
-        }
-        other => panic!("no such row: {other}"),
-    }
 }
 
 /// Why the actor was not admitted, if it was not.

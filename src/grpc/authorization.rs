@@ -1,38 +1,53 @@
 //! `AuthorizationService`.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use tonic::{Request, Response, Status};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, Stream, StreamExt};
+use tokio::sync::watch;
+use tonic::{Request, Response, Status, Streaming};
 
-use super::caller::caller_with;
-use super::convert;
+use super::caller::{Presented, caller_with};
+use super::health::Readiness;
+use super::{convert, status};
 use crate::authorize::Engine;
 use crate::clock::Clock;
-use crate::domain::{ControlPermission, Instances, WorkspaceId};
+use crate::domain::{Actor, Caller, ControlPermission, Instances, WorkspaceId};
+use crate::manage::Violation;
 use crate::proto::authorization_service_server::AuthorizationService;
-use crate::proto::{AuthorizeRequest, AuthorizeResponse};
+use crate::proto::authorize_result::Result as Outcome;
+use crate::proto::{
+    AuthorizeRequest, AuthorizeResponse, AuthorizeResult, BatchAuthorizeRequest,
+    BatchAuthorizeResponse, StreamAuthorizeRequest, StreamAuthorizeResponse,
+};
 
-#[derive(Debug)]
+/// The most questions of a batch.
+const MAX_BATCH: usize = 256;
+/// How many questions of one call are decided on at once. What a client sends beyond waits in its own
+/// buffers.
+const CONCURRENT: usize = 32;
+
+#[derive(Clone, Debug)]
 pub(super) struct AuthorizationServer {
     pub(super) engine: Arc<Engine>,
     pub(super) instances: Arc<Instances>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) readiness: watch::Receiver<Readiness>,
 }
 
-#[tonic::async_trait]
-impl AuthorizationService for AuthorizationServer {
-    async fn authorize(
+impl AuthorizationServer {
+    async fn answer(
         &self,
-        request: Request<AuthorizeRequest>,
-    ) -> Result<Response<AuthorizeResponse>, Status> {
-        let caller = caller_with(&request, ControlPermission::Authorize)?;
-        let request = request.into_inner();
+        caller: &Caller,
+        request: &AuthorizeRequest,
+    ) -> Result<AuthorizeResponse, Status> {
         let workspace = convert::optional_name::<WorkspaceId>(&request.workspace);
         if let Some(Ok(workspace)) = &workspace {
             caller.require_scope(workspace)?;
         }
-        let asked = convert::asked(&request, workspace)?;
-        let question = asked.question(&request, caller.scope(), &self.instances);
+        let asked = convert::asked(request, workspace)?;
+        let question = asked.question(request, caller.scope(), &self.instances);
         let subject = self.engine.find(&question).await?;
         let decision = self.engine.decide(&question, subject.as_ref());
         tracing::debug!(
@@ -42,6 +57,96 @@ impl AuthorizationService for AuthorizationServer {
             "decided"
         );
         let now = self.clock.now();
-        Ok(Response::new(convert::authorize_response(&decision, &self.instances, now)))
+        Ok(convert::authorize_response(&decision, &self.instances, now))
     }
+
+    /// What becomes of one question of many: whatever that is, it is this question's own.
+    async fn result(&self, caller: &Caller, request: &AuthorizeRequest) -> AuthorizeResult {
+        let answer = AssertUnwindSafe(self.answer(caller, request)).catch_unwind();
+        let outcome = match answer.await {
+            Ok(Ok(response)) => Outcome::Response(response),
+            Ok(Err(error)) => Outcome::Error(status::to_message(&error)),
+            // The panic hook has logged where.
+            Err(_panic) => Outcome::Error(status::to_message(&status::internal())),
+        };
+        AuthorizeResult { result: Some(outcome) }
+    }
+
+    /// The caller of a stream, who may no longer be good.
+    async fn again(&self, presented: Presented) -> Result<Caller, Status> {
+        let Presented { credential, address } = presented;
+        let caller = self.engine.authenticate(credential, address, Actor::Nobody).await?;
+        caller.require(ControlPermission::Authorize)?;
+        Ok(caller)
+    }
+}
+
+#[tonic::async_trait]
+impl AuthorizationService for AuthorizationServer {
+    async fn authorize(
+        &self,
+        request: Request<AuthorizeRequest>,
+    ) -> Result<Response<AuthorizeResponse>, Status> {
+        let caller = caller_with(&request, ControlPermission::Authorize)?;
+        Ok(Response::new(self.answer(&caller, request.get_ref()).await?))
+    }
+
+    async fn batch_authorize(
+        &self,
+        request: Request<BatchAuthorizeRequest>,
+    ) -> Result<Response<BatchAuthorizeResponse>, Status> {
+        let caller = caller_with(&request, ControlPermission::Authorize)?;
+        let BatchAuthorizeRequest { requests } = request.into_inner();
+        if requests.len() > MAX_BATCH {
+            let wrong = format_args!("must not have more than {MAX_BATCH} items");
+            return Err(Violation::new("requests", wrong).into());
+        }
+        let caller = &caller;
+        let results = stream::iter(requests)
+            .map(async |request| self.result(caller, &request).await)
+            .buffered(CONCURRENT)
+            .collect()
+            .await;
+        Ok(Response::new(BatchAuthorizeResponse { results }))
+    }
+
+    type StreamAuthorizeStream = BoxStream<'static, Result<StreamAuthorizeResponse, Status>>;
+
+    async fn stream_authorize(
+        &self,
+        request: Request<Streaming<StreamAuthorizeRequest>>,
+    ) -> Result<Response<Self::StreamAuthorizeStream>, Status> {
+        caller_with(&request, ControlPermission::Authorize)?;
+        let presented = Presented::of(&request)?;
+        let questions = until_drained(request.into_inner(), self.readiness.clone());
+        let server = self.clone();
+        let answers = questions.map(move |question| {
+            let server = server.clone();
+            async move {
+                let StreamAuthorizeRequest { request } = question?;
+                let caller = server.again(presented).await?;
+                let result = server.result(&caller, &request.unwrap_or_default()).await;
+                Ok(StreamAuthorizeResponse { result: Some(result) })
+            }
+        });
+        Ok(Response::new(answers.buffered(CONCURRENT).boxed()))
+    }
+}
+
+/// What a client sends until the server shuts down, which is its last word.
+fn until_drained<T: Send + 'static>(
+    incoming: Streaming<T>,
+    readiness: watch::Receiver<Readiness>,
+) -> impl Stream<Item = Result<T, Status>> + Send {
+    stream::unfold(Some((incoming, readiness)), async |open| {
+        let (mut incoming, mut readiness) = open?;
+        let draining = async |readiness: &mut watch::Receiver<Readiness>| {
+            // Without a sender there is no server any more.
+            readiness.wait_for(|now| *now == Readiness::Draining).await.is_ok()
+        };
+        tokio::select! {
+            _ = draining(&mut readiness) => Some((Err(status::draining()), None)),
+            message = incoming.next() => Some((message?, Some((incoming, readiness)))),
+        }
+    })
 }

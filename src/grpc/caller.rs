@@ -46,6 +46,20 @@ pub(super) fn address(extensions: &http::Extensions) -> Option<IpAddr> {
     tcp.and_then(TcpConnectInfo::remote_addr).map(|address| address.ip())
 }
 
+/// What a caller presented, for those who have to ask again whether it is good.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Presented {
+    pub(super) credential: Credential,
+    pub(super) address: Option<IpAddr>,
+}
+
+impl Presented {
+    /// What the guard noted.
+    pub(super) fn of<T>(request: &Request<T>) -> Result<Self, Status> {
+        request.extensions().get::<Self>().copied().ok_or_else(internal)
+    }
+}
+
 /// The caller that the guard found good, if it holds this permission, for a call that acts on no one
 /// workspace: nobody could tell who the person is that it acts for.
 pub(super) fn caller_with<T>(

@@ -16,7 +16,7 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::{Instrument, field};
 
-use super::caller::{actor, address, credential};
+use super::caller::{Presented, actor, address, credential};
 use super::status;
 use crate::authorize::Engine;
 
@@ -138,6 +138,7 @@ impl GuardLayer {
         let actor = actor(request.headers());
         let caller = self.engine.authenticate(credential, address, actor).await?;
         request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(Presented { credential, address });
         Ok(request)
     }
 }

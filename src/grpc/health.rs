@@ -34,6 +34,11 @@ impl HealthService {
     pub fn new(readiness: watch::Receiver<Readiness>) -> Self {
         Self(readiness)
     }
+
+    /// The channel that tells it.
+    pub(super) fn readiness(&self) -> watch::Receiver<Readiness> {
+        self.0.clone()
+    }
 }
 
 fn is_known(service: &str) -> bool {

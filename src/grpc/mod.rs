@@ -84,6 +84,7 @@ pub fn routes(
         engine: Arc::clone(engine),
         instances,
         clock: clock(),
+        readiness: health.readiness(),
     };
     let reflection = || {
         tonic_reflection::server::Builder::configure()

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use prost::Message;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
@@ -30,6 +31,18 @@ fn try_again(code: Code, reason: &str, message: &str) -> Status {
     let mut details = details(reason);
     details.set_retry_info(Some(RETRY_DELAY));
     Status::with_error_details(code, message, details)
+}
+
+/// A status as a message, for where it is one of several results.
+pub(super) fn to_message(status: &Status) -> tonic_types::pb::Status {
+    // What tells more travels as this very message.
+    let decoded = tonic_types::pb::Status::decode(status.details());
+    let details = decoded.map(|decoded| decoded.details).unwrap_or_default();
+    tonic_types::pb::Status {
+        code: status.code().into(),
+        message: status.message().to_owned(),
+        details,
+    }
 }
 
 /// Something is wrong here, and the caller can do nothing about it.

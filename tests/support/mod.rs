@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of it")]
 
 pub mod builders;
+pub mod calls;
 pub mod clock;
 pub mod database;
 pub mod database_server;

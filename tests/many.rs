@@ -1,0 +1,149 @@
+//! Many questions at once: `BatchAuthorize` and `StreamAuthorize`.
+
+mod support;
+
+use claviger::proto::authorize_result::Result as Outcome;
+use claviger::proto::{
+    AuthorizeRequest, AuthorizeResult, BatchAuthorizeRequest, Reason, StreamAuthorizeRequest,
+    StreamAuthorizeResponse,
+};
+use support::builders::{a_key, a_question};
+use support::server::{Client, TestServer};
+use support::status::{fields, refusal};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status, Streaming};
+
+/// A result, in short: a reason, or the code of an error.
+#[derive(Debug, PartialEq, Eq)]
+enum Short {
+    Answer(Reason),
+    Error(Code),
+}
+
+fn short(result: AuthorizeResult) -> Short {
+    match result.result.expect("exactly one is set") {
+        Outcome::Response(response) => {
+            assert_eq!(response.allowed, response.reason() == Reason::Allowed);
+            Short::Answer(response.reason())
+        }
+        Outcome::Error(error) => {
+            // It says as much as if it had come alone.
+            assert_eq!(error.details.len(), 2, "{error:?}");
+            assert!(error.message.contains("client_ip"), "{error:?}");
+            Short::Error(error.code.into())
+        }
+    }
+}
+
+/// Questions that are all different, and what becomes of each.
+fn questions(secret: &str) -> Vec<(AuthorizeRequest, Short)> {
+    let bad = AuthorizeRequest {
+        client_ip: "nowhere".to_owned(),
+        ..a_question(secret).permission("users.track").build()
+    };
+    let answer = Short::Answer;
+    vec![
+        (a_question(secret).permission("users.track").build(), answer(Reason::Allowed)),
+        (a_question(secret).permission("users.delete").build(), answer(Reason::PermissionDenied)),
+        (bad, Short::Error(Code::InvalidArgument)),
+        (a_question("some-other-key").build(), answer(Reason::KeyUnknown)),
+        (AuthorizeRequest::default(), answer(Reason::KeyMissing)),
+        (a_question(secret).http("GET", "/nothing").build(), answer(Reason::RouteUnknown)),
+        (a_question(secret).build(), answer(Reason::Allowed)),
+    ]
+}
+
+async fn with_key() -> (TestServer, Client, String) {
+    let server = TestServer::with_acme().await;
+    let operator = server.operator();
+    let key = a_key("k").permissions(&["users.track"]).build();
+    let secret = operator.create_key("workspaces/acme", key).await.unwrap().secret;
+    let caller = server.caller_with(&["claviger.authorize"]).await;
+    (server, caller, secret)
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_in_order_and_one_bad_question_harms_no_other() {
+    let (_server, caller, secret) = with_key().await;
+    let batch = async |requests| {
+        let request = BatchAuthorizeRequest { requests };
+        Ok::<_, Status>(caller.authorization.clone().batch_authorize(request).await?.into_inner())
+    };
+    let (requests, expected): (Vec<_>, Vec<_>) = (0..36).flat_map(|_| questions(&secret)).unzip();
+    let results = batch(requests).await.unwrap().results;
+    assert_eq!(results.into_iter().map(short).collect::<Vec<_>>(), expected);
+    assert_eq!(batch(Vec::new()).await.unwrap().results, []);
+    let too_many = vec![AuthorizeRequest::default(); 257];
+    assert_eq!(fields(&batch(too_many).await.unwrap_err()), ["requests"]);
+}
+
+/// A stream that questions can be sent to.
+struct Asking {
+    questions: mpsc::Sender<StreamAuthorizeRequest>,
+    answers: Streaming<StreamAuthorizeResponse>,
+}
+
+impl Asking {
+    async fn by(caller: &Client) -> Result<Self, Status> {
+        let (questions, receiver) = mpsc::channel(4);
+        let stream = ReceiverStream::new(receiver);
+        let answers = caller.authorization.clone().stream_authorize(stream).await?.into_inner();
+        Ok(Self { questions, answers })
+    }
+
+    async fn ask(&mut self, request: AuthorizeRequest) -> Result<Short, Status> {
+        let question = StreamAuthorizeRequest { request: Some(request) };
+        self.questions.send(question).await.expect("the stream is open");
+        Ok(short(self.answers.message().await?.expect("an answer").result.unwrap()))
+    }
+}
+
+#[tokio::test]
+async fn a_stream_is_answered_in_order_however_far_the_questions_run_ahead() {
+    let (_server, caller, secret) = with_key().await;
+    let Asking { questions: sender, mut answers } = Asking::by(&caller).await.unwrap();
+    let (asked, expected): (Vec<_>, Vec<_>) = (0..100).flat_map(|_| questions(&secret)).unzip();
+    let sending = tokio::spawn(async move {
+        for request in asked {
+            sender.send(StreamAuthorizeRequest { request: Some(request) }).await.unwrap();
+        }
+    });
+    let mut came = Vec::new();
+    while let Some(answer) = answers.message().await.unwrap() {
+        came.push(short(answer.result.unwrap()));
+    }
+    sending.await.unwrap();
+    assert_eq!(came, expected);
+}
+
+#[tokio::test]
+async fn p1_a_stream_sees_what_changed_before_the_question() {
+    let (server, _, secret) = with_key().await;
+    let operator = server.operator();
+    let control = a_key("c").permissions(&["claviger.authorize"]).build();
+    let control = operator.create_key("workspaces/claviger", control).await.unwrap();
+    let mut asking = Asking::by(&server.caller(&control.secret)).await.unwrap();
+    let question = || a_question(&secret).build();
+    assert_eq!(asking.ask(question()).await.unwrap(), Short::Answer(Reason::Allowed));
+    let name = operator.list_keys("workspaces/acme").await.unwrap()[0].name.clone();
+    operator.delete_key(&name).await.unwrap();
+    assert_eq!(asking.ask(question()).await.unwrap(), Short::Answer(Reason::KeyUnknown));
+    // The caller is asked about each time, too.
+    operator.delete_key(&control.key.unwrap().name).await.unwrap();
+    let ended = refusal(asking.ask(question()).await);
+    assert_eq!(ended, (Code::Unauthenticated, "CONTROL_KEY_INVALID".to_owned()));
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_server_and_says_so() {
+    let (mut server, caller, secret) = with_key().await;
+    let mut asking = Asking::by(&caller).await.unwrap();
+    let question = || a_question(&secret).build();
+    assert_eq!(asking.ask(question()).await.unwrap(), Short::Answer(Reason::Allowed));
+    server.begin_shutdown();
+    let ended = refusal(asking.answers.message().await);
+    assert_eq!(ended, (Code::Unavailable, "DRAINING".to_owned()));
+    // Nothing is left that the shutdown would wait for.
+    server.stop().await;
+}
