@@ -28,11 +28,15 @@ mod store {
     mod builders;
     mod catalogs;
     mod database;
+    mod identifiers;
     mod key_list;
     mod key_requests;
     mod keys;
     mod limits;
+    mod members;
     mod metadata;
+    mod network_sets;
+    mod sealed_secrets;
     mod sqlite_file;
     mod transactions;
     mod workspaces;

@@ -1,8 +1,8 @@
 //! What is kept in the database.
 
 use claviger::domain::{
-    Catalog, CatalogId, Grant, Key, KeyName, Permission, PermissionName, Policy, SecretDigest,
-    Timestamp, Workspace, WorkspaceId,
+    Catalog, CatalogId, Grant, Key, KeyName, NetworkSetId, Permission, PermissionName, Policy,
+    SecretDigest, Timestamp, Workspace, WorkspaceId,
 };
 use claviger::store::StoredCatalog;
 use uuid::Uuid;
@@ -87,6 +87,11 @@ impl KeyBuilder {
     pub fn allowed_ips<S: AsRef<str>>(mut self, networks: &[S]) -> Self {
         self.0.allowed_ips =
             networks.iter().map(|network| network.as_ref().parse().unwrap()).collect();
+        self
+    }
+
+    pub fn network_sets(mut self, ids: &[&str]) -> Self {
+        self.0.network_sets = ids.iter().map(|id| NetworkSetId::from_id(id).unwrap()).collect();
         self
     }
 
