@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -19,7 +20,7 @@ use crate::authorize::Engine;
 use crate::clock::Clock;
 use crate::config::{Config, TlsFiles};
 use crate::domain::Vault;
-use crate::grpc::{self, GuardLayer, HealthService, Readiness};
+use crate::grpc::{self, GuardLayer, HealthService, Prepared, Readiness};
 use crate::manage;
 use crate::operator_key::{Handover, Obtained, OperatorKeyError};
 use crate::store::{OpenError, Store, StoreError};
@@ -133,7 +134,8 @@ impl Server {
             &config.vault,
             HealthService::new(watched),
         )?;
-        let guard = GuardLayer::new(Arc::clone(&engine), config.limits);
+        let prepared = Prepared::default();
+        let guard = GuardLayer::new(Arc::clone(&engine), config.limits, Arc::clone(&prepared));
         let drain_timeout = config.drain_timeout;
 
         let mut preparation = Preparation {
@@ -143,7 +145,7 @@ impl Server {
             clock,
             address,
             tls: config.tls.is_some(),
-            done: false,
+            done: prepared,
         };
         match preparation.prepare().await {
             Err(error) if !preparation.may_pass(&error) => return Err(error),
@@ -195,13 +197,18 @@ impl Server {
             until_drain,
         );
         tokio::pin!(serving);
+        let mut failure = Ok(());
 
-        let outcome = tokio::select! {
+        let ended = tokio::select! {
             outcome = &mut serving => Some(outcome.map_err(ServeError::from)),
             () = shutdown => None,
-            Ok(error) = &mut monitor => Some(Err(error.into())),
+            Ok(error) = &mut monitor => {
+                tracing::error!(%error, "the database cannot be served from");
+                failure = Err(error.into());
+                None
+            }
         };
-        let outcome = if let Some(outcome) = outcome {
+        let outcome = if let Some(outcome) = ended {
             outcome
         } else {
             tracing::info!("shutting down");
@@ -213,7 +220,7 @@ impl Server {
                 tracing::warn!("calls were still under way when the time to drain was over");
                 Ok(())
             });
-            drained.map_err(ServeError::from)
+            failure.and(drained.map_err(ServeError::from))
         };
         monitor.abort();
         writer.abort();
@@ -232,14 +239,15 @@ struct Preparation {
     clock: Arc<dyn Clock>,
     address: SocketAddr,
     tls: bool,
-    done: bool,
+    /// Also what the guard looks at.
+    done: Prepared,
 }
 
 impl Preparation {
     /// Brings the tables up to date, and completes the first start if this is one. Does nothing if it
     /// was done.
     async fn prepare(&mut self) -> Result<(), StartError> {
-        if self.done {
+        if self.done.load(Ordering::Acquire) {
             return Ok(());
         }
         self.store.migrate().await?;
@@ -248,7 +256,7 @@ impl Preparation {
         if !initialized.map_err(manage::Error::from)? {
             self.first_start().await?;
         }
-        self.done = true;
+        self.done.store(true, Ordering::Release);
         Ok(())
     }
 

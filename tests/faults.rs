@@ -94,7 +94,6 @@ struct Acknowledged {
     deleted: Vec<String>,
 }
 
-/// Creates keys, and deletes every other one, until that fails.
 /// It would not have started, had the database been there.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_encryption_key_that_shows_late_ends_the_server() {
@@ -130,6 +129,7 @@ async fn a_wrong_encryption_key_that_shows_late_ends_the_server() {
     }
 }
 
+/// Creates keys, and deletes every other one, until that fails.
 async fn make_changes(operator: Client, count: Arc<AtomicUsize>) -> (Acknowledged, Status) {
     let mut acknowledged = Acknowledged::default();
     loop {

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::{Duration, Instant};
+
 use claviger::proto::authorize_result::Result as Outcome;
 use claviger::proto::{
     AuthorizeRequest, AuthorizeResult, BatchAuthorizeRequest, Reason, StreamAuthorizeRequest,
@@ -12,6 +14,7 @@ use support::server::{Client, TestServer};
 use support::status::{fields, refusal};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
 /// A result, in short: a reason, or the code of an error.
@@ -141,9 +144,55 @@ async fn a_stream_ends_with_the_server_and_says_so() {
     let mut asking = Asking::by(&caller).await.unwrap();
     let question = || a_question(&secret).build();
     assert_eq!(asking.ask(question()).await.unwrap(), Short::Answer(Reason::Allowed));
+    let began = Instant::now();
     server.begin_shutdown();
     let ended = refusal(asking.answers.message().await);
     assert_eq!(ended, (Code::Unavailable, "DRAINING".to_owned()));
     // Nothing is left that the shutdown would wait for.
     server.stop().await;
+    assert!(began.elapsed() < Duration::from_secs(5), "ten are given to calls under way");
+}
+
+/// Nobody but that client waits for it: not even the database is kept from the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_read_holds_up_no_other() {
+    const QUESTIONS: usize = 2_000;
+    let server = TestServer::with_acme().await;
+    // Large answers, and little room for them: after some hundred of them the stream stands still.
+    let key = a_key(&"🔑".repeat(128)).permissions(&["users.track"]).build();
+    let secret = server.operator().create_key("workspaces/acme", key).await.unwrap().secret;
+    let narrow = Channel::from_shared(format!("http://{}", server.address)).unwrap();
+    let narrow = narrow.initial_stream_window_size(65_535).initial_connection_window_size(65_535);
+    let control_key = server.control_key(&["claviger.authorize"]).await;
+    let caller = Client::new(&narrow.connect().await.unwrap(), Some(&control_key));
+    let Asking { questions, mut answers } = Asking::by(&caller).await.unwrap();
+    let question = a_question(&secret).permission("users.track").build();
+    let request = question.clone();
+    let sending = tokio::spawn(async move {
+        for _ in 0..QUESTIONS {
+            let question = StreamAuthorizeRequest { request: Some(request.clone()) };
+            questions.send(question).await.unwrap();
+        }
+    });
+    // On and on, until long after it stands still.
+    let other = server.caller(&control_key);
+    let mut unanswered = 0;
+    for _ in 0..1_000 {
+        match other.authorize(question.clone()).await {
+            Ok(response) => assert!(response.allowed),
+            // A busy machine's database may fail to answer one in time, and never many.
+            Err(status) => {
+                assert_eq!(status.code(), Code::Unavailable, "{status}");
+                unanswered += 1;
+                assert!(unanswered < 10, "{status}");
+            }
+        }
+    }
+    let mut came = 0;
+    while let Some(answer) = answers.message().await.unwrap() {
+        assert_eq!(short(answer.result.unwrap()), Short::Answer(Reason::Allowed));
+        came += 1;
+    }
+    sending.await.unwrap();
+    assert_eq!(came, QUESTIONS);
 }

@@ -325,6 +325,14 @@ async fn what_cannot_be_read_is_named_and_a_lost_key_is_not_the_end() {
     // The one that is left keeps a server without the old key from starting, until it is forgotten.
     let error = start_error(&database, with_keys(OTHER_KEY, None)).await;
     assert!(error.contains("claviger encryption-key forget"), "{error}");
+    // Without a key, everything is under another one: that is not done by mistake.
+    let careless = program()
+        .args(["encryption-key", "forget"])
+        .env("CLAVIGER_DATABASE_URL", &database.url)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(careless.stderr).unwrap();
+    assert!(!careless.status.success() && said.contains("say --all"), "{said}");
     let (said, done) = encryption_key(&database.url, "forget", OTHER_KEY, None);
     assert!(done && said.contains("Erased 1 secret "), "{said}");
     let server = TestServer::start_on(database, clock, with_keys(OTHER_KEY, None)).await;

@@ -87,7 +87,7 @@ impl Engine {
         let now = self.clock.now();
         let mut decision = decide(question, subject, now);
         if let Some((counter, limit)) = decision.limit.take() {
-            let counted = self.rate_limits.count(counter, limit, now);
+            let counted = self.rate_limits.count(counter, limit, || self.clock.now());
             decision.verdict = counted.map(drop).map_err(|_| Denial::RateLimited);
             decision.rate_limit = Some(counted.unwrap_or_else(|used_up| used_up));
         }

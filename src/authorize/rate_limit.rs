@@ -38,9 +38,11 @@ impl RateLimits {
         &self,
         counter: Counter,
         limit: RequestsPerHour,
-        now: Timestamp,
+        clock: impl FnOnce() -> Timestamp,
     ) -> Result<RateLimit, RateLimit> {
         let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Not before: whoever waited for the lock must not bring an instant that is over.
+        let now = clock();
         windows.sweep(now);
         let fresh = Window { end: now.saturating_add(WINDOW), counted: 0 };
         let window = windows.open.entry(counter).or_insert(fresh);
@@ -93,7 +95,7 @@ mod tests {
     #[test]
     fn b12_a_window_begins_with_the_first_request_and_never_counts_one_more() {
         let limits = RateLimits::default();
-        let count = |seconds| limits.count(counter("acme"), limit(2), at(seconds));
+        let count = |seconds| limits.count(counter("acme"), limit(2), || at(seconds));
         let state =
             |remaining, reset| RateLimit { limit: limit(2), remaining, reset_time: at(reset) };
         for (seconds, expected) in [
@@ -115,7 +117,7 @@ mod tests {
     fn a_limit_that_changes_keeps_what_was_counted() {
         let limits = RateLimits::default();
         let remaining = |of: u64| {
-            let counted = limits.count(counter("acme"), limit(of), at(0));
+            let counted = limits.count(counter("acme"), limit(of), || at(0));
             counted.map(|state| state.remaining).map_err(|state| state.remaining)
         };
         assert_eq!(remaining(3), Ok(2));
@@ -127,11 +129,11 @@ mod tests {
     #[test]
     fn a_clock_that_goes_back_makes_no_window_longer() {
         let limits = RateLimits::default();
-        limits.count(counter("acme"), limit(1), at(90_000)).unwrap();
-        let used_up = limits.count(counter("acme"), limit(1), at(1_000)).unwrap_err();
+        limits.count(counter("acme"), limit(1), || at(90_000)).unwrap();
+        let used_up = limits.count(counter("acme"), limit(1), || at(1_000)).unwrap_err();
         assert_eq!(used_up.reset_time, at(4_600));
-        assert!(limits.count(counter("acme"), limit(1), at(4_599)).is_err());
-        assert!(limits.count(counter("acme"), limit(1), at(4_600)).is_ok());
+        assert!(limits.count(counter("acme"), limit(1), || at(4_599)).is_err());
+        assert!(limits.count(counter("acme"), limit(1), || at(4_600)).is_ok());
     }
 
     #[test]
@@ -139,14 +141,14 @@ mod tests {
         let limits = RateLimits::default();
         let kept = || limits.0.lock().unwrap().open.len();
         for number in 0..MIN_SWEPT {
-            limits.count(counter(&format!("old-{number}")), limit(1), at(0)).unwrap();
+            limits.count(counter(&format!("old-{number}")), limit(1), || at(0)).unwrap();
         }
-        limits.count(counter("open"), limit(1), at(3_599)).unwrap();
+        limits.count(counter("open"), limit(1), || at(3_599)).unwrap();
         assert_eq!(kept(), MIN_SWEPT + 1);
         for number in 0..MIN_SWEPT {
-            limits.count(counter(&format!("new-{number}")), limit(1), at(3_600)).unwrap();
+            limits.count(counter(&format!("new-{number}")), limit(1), || at(3_600)).unwrap();
         }
         assert_eq!(kept(), MIN_SWEPT + 1, "the old ones went");
-        assert!(limits.count(counter("open"), limit(1), at(3_600)).is_err());
+        assert!(limits.count(counter("open"), limit(1), || at(3_600)).is_err());
     }
 }

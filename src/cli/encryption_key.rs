@@ -22,18 +22,25 @@ pub(super) enum Command {
     /// Erase the revealable secrets that are encrypted with neither key, because their key is lost
     ///
     /// The API keys themselves stay good: only, they cannot be revealed any more.
-    Forget(Box<Settings>),
+    Forget {
+        /// Erase all of them, also where no encryption key is set
+        #[arg(long)]
+        all: bool,
+
+        #[command(flatten)]
+        settings: Box<Settings>,
+    },
 }
 
 impl Command {
     pub(super) async fn run(self) -> Result<(), Box<dyn Error>> {
-        let (Self::Rotate(settings) | Self::Forget(settings)) = &self;
+        let (Self::Rotate(settings) | Self::Forget { settings, .. }) = &self;
         let config = settings.as_ref().clone().resolve()?;
         let store = Arc::new(Store::open(&config.database).await?);
         store.migrate().await?;
         let outcome = match self {
             Self::Rotate(_) => rotate(&store, &config.vault).await,
-            Self::Forget(_) => forget(&store, &config.vault).await,
+            Self::Forget { all, .. } => forget(&store, &config.vault, all).await,
         };
         store.close().await;
         outcome
@@ -54,7 +61,13 @@ async fn rotate(store: &Arc<Store>, vault: &Arc<Vault>) -> Result<(), Box<dyn Er
     Err(format!("{count} could not be decrypted, and stayed as they are").into())
 }
 
-async fn forget(store: &Arc<Store>, vault: &Arc<Vault>) -> Result<(), Box<dyn Error>> {
+async fn forget(store: &Arc<Store>, vault: &Arc<Vault>, all: bool) -> Result<(), Box<dyn Error>> {
+    // A setting that was forgotten looks like a key that is lost.
+    if vault.current().is_none() && !all {
+        return Err("no encryption key is set, so that every revealable secret would be erased: \
+                    set CLAVIGER_SECRET_ENCRYPTION_KEY, or say --all"
+            .into());
+    }
     let forgotten = manage::forget_unknown_secrets(store, vault).await?;
     println!("Erased {} of unknown encryption keys.", counted(forgotten, "secret"));
     Ok(())

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, Stream, StreamExt};
-use tokio::sync::watch;
-use tonic::{Request, Response, Status, Streaming};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::task::AbortOnDropHandle;
+use tonic::{Code, Request, Response, Status, Streaming};
+use tracing::Instrument;
 
 use super::caller::{Presented, caller_with};
 use super::health::Readiness;
@@ -24,9 +26,12 @@ use crate::proto::{
 
 /// The most questions of a batch.
 const MAX_BATCH: usize = 256;
-/// How many questions of one call are decided on at once. What a client sends beyond waits in its own
+/// How many questions of one call are under way at once. What a client sends beyond waits in its own
 /// buffers.
 const CONCURRENT: usize = 32;
+/// How many questions of all batches and streams are decided on at once, so that they leave room for
+/// calls that ask one.
+pub(super) const MAX_AT_ONCE: usize = 16;
 
 #[derive(Clone, Debug)]
 pub(super) struct AuthorizationServer {
@@ -34,6 +39,8 @@ pub(super) struct AuthorizationServer {
     pub(super) instances: Arc<Instances>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) readiness: watch::Receiver<Readiness>,
+    /// Of [`MAX_AT_ONCE`].
+    pub(super) permits: Arc<Semaphore>,
 }
 
 impl AuthorizationServer {
@@ -62,18 +69,32 @@ impl AuthorizationServer {
 
     /// What becomes of one question of many: whatever that is, it is this question's own.
     async fn result(&self, caller: &Caller, request: &AuthorizeRequest) -> AuthorizeResult {
+        // It is never closed.
+        let _permit = self.permits.acquire().await;
         let answer = AssertUnwindSafe(self.answer(caller, request)).catch_unwind();
-        let outcome = match answer.await {
-            Ok(Ok(response)) => Outcome::Response(response),
-            Ok(Err(error)) => Outcome::Error(status::to_message(&error)),
-            // The panic hook has logged where.
-            Err(_panic) => Outcome::Error(status::to_message(&status::internal())),
+        // The panic hook has logged where.
+        result_of(answer.await.unwrap_or_else(|_panic| Err(status::internal())))
+    }
+
+    /// What becomes of one question of a stream. An error ends the stream.
+    async fn streamed(
+        &self,
+        presented: Presented,
+        question: Result<StreamAuthorizeRequest, Status>,
+    ) -> Result<StreamAuthorizeResponse, Status> {
+        let StreamAuthorizeRequest { request } = question?;
+        let result = match self.again(presented).await {
+            Ok(caller) => self.result(&caller, &request.unwrap_or_default()).await,
+            // That the caller cannot be asked about now is no more than this question's fault.
+            Err(passing) if passing.code() == Code::Unavailable => result_of(Err(passing)),
+            Err(refused) => return Err(refused),
         };
-        AuthorizeResult { result: Some(outcome) }
+        Ok(StreamAuthorizeResponse { result: Some(result) })
     }
 
     /// The caller of a stream, who may no longer be good.
     async fn again(&self, presented: Presented) -> Result<Caller, Status> {
+        let _permit = self.permits.acquire().await;
         let Presented { credential, address } = presented;
         let caller = self.engine.authenticate(credential, address, Actor::Nobody).await?;
         caller.require(ControlPermission::Authorize)?;
@@ -120,17 +141,24 @@ impl AuthorizationService for AuthorizationServer {
         let presented = Presented::of(&request)?;
         let questions = until_drained(request.into_inner(), self.readiness.clone());
         let server = self.clone();
+        // Each in a task of its own: nobody polls a body whose client does not read it, and a decision
+        // that stood still would keep its connection to the database.
         let answers = questions.map(move |question| {
             let server = server.clone();
-            async move {
-                let StreamAuthorizeRequest { request } = question?;
-                let caller = server.again(presented).await?;
-                let result = server.result(&caller, &request.unwrap_or_default()).await;
-                Ok(StreamAuthorizeResponse { result: Some(result) })
-            }
+            let answer = async move { server.streamed(presented, question).await };
+            let task = AbortOnDropHandle::new(tokio::spawn(answer.in_current_span()));
+            task.map(|ended| ended.unwrap_or_else(|_panic| Err(status::internal())))
         });
         Ok(Response::new(answers.buffered(CONCURRENT).boxed()))
     }
+}
+
+fn result_of(answer: Result<AuthorizeResponse, Status>) -> AuthorizeResult {
+    let outcome = match answer {
+        Ok(response) => Outcome::Response(response),
+        Err(error) => Outcome::Error(status::to_message(&error)),
+    };
+    AuthorizeResult { result: Some(outcome) }
 }
 
 /// What a client sends until the server shuts down, which is its last word.

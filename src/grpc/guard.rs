@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -44,18 +45,22 @@ pub struct GuardLayer {
     /// Of their own for what anyone may call, so that strangers cannot take those of callers.
     open_permits: Arc<Semaphore>,
     timeout: Duration,
+    prepared: Prepared,
 }
+
+/// Whether the database is known to be one that the server can serve from: set once.
+pub type Prepared = Arc<AtomicBool>;
 
 /// How many calls of the open services may be under way at once.
 const MAX_CONCURRENT_OPEN: usize = 100;
 
 impl GuardLayer {
-    /// Authenticates callers with this engine, within these limits.
+    /// Authenticates callers with this engine, within these limits, once the database is prepared.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, limits: Limits) -> Self {
+    pub fn new(engine: Arc<Engine>, limits: Limits, prepared: Prepared) -> Self {
         let permits = Arc::new(Semaphore::new(limits.max_concurrent_requests));
         let open_permits = Arc::new(Semaphore::new(MAX_CONCURRENT_OPEN));
-        Self { engine, permits, open_permits, timeout: limits.request_timeout }
+        Self { engine, permits, open_permits, timeout: limits.request_timeout, prepared }
     }
 }
 
@@ -118,6 +123,10 @@ impl GuardLayer {
         let is_open = OPEN.iter().any(|open| request.uri().path().starts_with(open));
         let permits = if is_open { &self.open_permits } else { &self.permits };
         let _permit = permits.try_acquire().map_err(|_| status::overloaded())?;
+        // Until then its tables may be of another version, and its secrets sealed with another key.
+        if !is_open && !self.prepared.load(Ordering::Acquire) {
+            return Err(status::database_unavailable());
+        }
         let answer = async {
             let request = if is_open { request } else { self.authenticate(request).await? };
             serve(request, inner).await
@@ -175,7 +184,8 @@ mod tests {
     async fn layer(directory: &tempfile::TempDir, limits: Limits) -> GuardLayer {
         let url = DatabaseUrl::Sqlite(directory.path().join("claviger.db"));
         let store = Arc::new(Store::open(&url).await.unwrap());
-        GuardLayer::new(Arc::new(Engine::new(store, Arc::new(SystemClock))), limits)
+        let engine = Arc::new(Engine::new(store, Arc::new(SystemClock)));
+        GuardLayer::new(engine, limits, Arc::new(AtomicBool::new(true)))
     }
 
     /// The code that a call ends with which a service serves in this way.
@@ -221,6 +231,19 @@ mod tests {
         drop(held);
         let _all = layer.open_permits.acquire_many(MAX_CONCURRENT_OPEN as u32).await.unwrap();
         assert_eq!(code(&layer, OPEN_PATH, answer).await, Code::Unavailable);
+        assert_eq!(code(&layer, CLOSED_PATH, answer).await, Code::Unauthenticated);
+    }
+
+    #[tokio::test]
+    async fn p4_nothing_is_served_from_a_database_that_is_not_prepared() {
+        let directory = tempfile::tempdir().unwrap();
+        let limits =
+            Limits { request_timeout: Duration::from_secs(10), max_concurrent_requests: 1 };
+        let layer = layer(&directory, limits).await;
+        layer.prepared.store(false, Ordering::Release);
+        assert_eq!(code(&layer, CLOSED_PATH, answer).await, Code::Unavailable);
+        assert_eq!(code(&layer, OPEN_PATH, answer).await, Code::Ok);
+        layer.prepared.store(true, Ordering::Release);
         assert_eq!(code(&layer, CLOSED_PATH, answer).await, Code::Unauthenticated);
     }
 

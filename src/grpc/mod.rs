@@ -13,10 +13,11 @@ mod workspaces;
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 
-pub use guard::{Guard, GuardLayer, Limits};
+pub use guard::{Guard, GuardLayer, Limits, Prepared};
 pub use health::{HealthService, Readiness};
 
 use crate::authorize::Engine;
@@ -85,6 +86,7 @@ pub fn routes(
         instances,
         clock: clock(),
         readiness: health.readiness(),
+        permits: Arc::new(Semaphore::new(authorization::MAX_AT_ONCE)),
     };
     let reflection = || {
         tonic_reflection::server::Builder::configure()

@@ -62,6 +62,15 @@ pub(super) fn timed_out() -> Status {
     status(Code::DeadlineExceeded, "TIMED_OUT", message)
 }
 
+/// The database does not answer, or cannot be served from yet.
+pub(super) fn database_unavailable() -> Status {
+    try_again(
+        Code::Unavailable,
+        "DATABASE_UNAVAILABLE",
+        "the database did not answer: if this was a change, it may or may not have been made",
+    )
+}
+
 /// Health was asked about a service that is not here.
 pub(super) fn unknown_service() -> Status {
     status(Code::NotFound, "SERVICE_NOT_FOUND", "there is no such service")
@@ -94,11 +103,7 @@ impl From<StoreError> for Status {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "a fault of the database");
         match error {
-            StoreError::Database(_) => try_again(
-                Code::Unavailable,
-                "DATABASE_UNAVAILABLE",
-                "the database did not answer: if this was a change, it may or may not have been made",
-            ),
+            StoreError::Database(_) => database_unavailable(),
             StoreError::Corrupt(_) | StoreError::Interrupted => internal(),
         }
     }

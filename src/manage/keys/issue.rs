@@ -95,7 +95,8 @@ impl Issue {
     }
 
     /// Checks once more that the caller may create a key here, now that nobody can change that any more:
-    /// whoever removes a member, or deletes a control key, and then looks sees all that they created.
+    /// whoever removes a member, or deletes a control key, and then looks sees all that the one created
+    /// in that workspace, and all control keys that the other did.
     async fn check_caller(&self, tx: &Transaction, workspace: &Workspace) -> Result<(), Error> {
         if workspace.id.is_reserved() && tx.keys().find(&self.caller.key().name).await?.is_none() {
             return Err(Error::CallerGone);
