@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::cut_page;
 use super::entropy::new_id;
 use super::error::{Error, Precondition, Resource};
 use crate::clock::Clock;
@@ -91,10 +92,8 @@ impl Catalogs {
         after: Option<&CatalogId>,
         page_size: usize,
     ) -> Result<(Vec<ListedCatalog>, bool), Error> {
-        let mut page = self.store.catalogs().list(after, page_size as u64 + 1).await?;
-        let more = page.len() > page_size;
-        page.truncate(page_size);
-        Ok((page, more))
+        let read = self.store.catalogs().list(after, page_size as u64 + 1).await?;
+        Ok(cut_page(read, page_size))
     }
 
     /// Deletes a catalogue.

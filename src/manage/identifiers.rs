@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::cut_page;
 use super::entropy::new_id;
 use super::error::{Error, Resource};
 use super::workspaces::refuse_reserved;
@@ -77,10 +78,8 @@ impl Identifiers {
             return Err(Error::NotFound(Resource::Workspace));
         }
         let identifiers = self.store.identifiers();
-        let mut page = identifiers.list(workspace, filter, after, page_size as u64 + 1).await?;
-        let more = page.len() > page_size;
-        page.truncate(page_size);
-        Ok((page, more))
+        let read = identifiers.list(workspace, filter, after, page_size as u64 + 1).await?;
+        Ok(cut_page(read, page_size))
     }
 
     /// Deletes an identifier.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::cut_page;
 use super::entropy::new_id;
 use super::error::{Error, Resource};
 use super::workspaces::refuse_reserved;
@@ -56,10 +57,8 @@ impl Members {
         if self.store.workspaces().find(workspace).await?.is_none() {
             return Err(Error::NotFound(Resource::Workspace));
         }
-        let mut page = self.store.members().list(workspace, after, page_size as u64 + 1).await?;
-        let more = page.len() > page_size;
-        page.truncate(page_size);
-        Ok((page, more))
+        let read = self.store.members().list(workspace, after, page_size as u64 + 1).await?;
+        Ok(cut_page(read, page_size))
     }
 
     /// Removes a member; the keys that they created stay.

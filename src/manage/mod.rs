@@ -27,3 +27,10 @@ pub use network_sets::{ListedNetworkSet, NetworkSets};
 pub use operator::{initialize, is_initialized, reset_operator_key};
 pub use vault::{Rotated, check_vault, forget_unknown_secrets, rotate_encryption_key};
 pub use workspaces::{CreatedWorkspace, PolicyPatch, WorkspaceDraft, WorkspacePatch, Workspaces};
+
+/// Cuts what was read, one item more than fits on a page, to the page, and says whether there is more.
+fn cut_page<T>(mut read: Vec<T>, page_size: usize) -> (Vec<T>, bool) {
+    let more = read.len() > page_size;
+    read.truncate(page_size);
+    (read, more)
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::cut_page;
 use super::entropy::new_id;
 use super::error::{Error, Precondition, Resource};
 use crate::clock::Clock;
@@ -66,10 +67,8 @@ impl NetworkSets {
         after: Option<&NetworkSetId>,
         page_size: usize,
     ) -> Result<(Vec<ListedNetworkSet>, bool), Error> {
-        let mut page = self.store.network_sets().list(after, page_size as u64 + 1).await?;
-        let more = page.len() > page_size;
-        page.truncate(page_size);
-        Ok((page, more))
+        let read = self.store.network_sets().list(after, page_size as u64 + 1).await?;
+        Ok(cut_page(read, page_size))
     }
 
     /// Deletes a network set.
