@@ -51,13 +51,7 @@ impl Actors {
         let Some(found) = self.store.workspaces().find(workspace).await? else {
             return Ok((Vec::new(), None));
         };
-        let role = match caller.actor() {
-            Actor::Person(email) => {
-                let member = self.store.members().find_by_email(workspace, email).await?;
-                member.map(|member| member.role)
-            }
-            Actor::Nobody | Actor::Malformed => None,
-        };
+        let role = self.store.members().role_of(workspace, caller.actor()).await?;
         Ok((found.policy.key_manager_roles, role))
     }
 }

@@ -8,7 +8,7 @@ use sea_orm::{
 use super::batch::delete_in_batches;
 use super::entity::member;
 use super::{Bounded, StoreError};
-use crate::domain::{Email, Member, MemberName, WorkspaceId};
+use crate::domain::{Actor, Email, Member, MemberName, Role, WorkspaceId};
 
 /// The members.
 #[derive(Debug)]
@@ -30,6 +30,20 @@ impl<C: ConnectionTrait> Members<'_, C> {
             .one(self.0)
             .await?;
         row.map(Member::try_from).transpose()
+    }
+
+    /// What the person that a caller names is in a workspace, if they are a member of it.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn role_of(
+        &self,
+        workspace: &WorkspaceId,
+        actor: &Actor,
+    ) -> Result<Option<Role>, StoreError> {
+        let Actor::Person(email) = actor else { return Ok(None) };
+        let member = self.find_by_email(workspace, email).await?;
+        Ok(member.map(|member| member.role))
     }
 
     /// At most `limit` members of a workspace behind this address, in the order of their addresses.

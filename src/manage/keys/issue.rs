@@ -10,8 +10,8 @@ use super::super::entropy::{new_id, random};
 use super::super::error::{Error, Precondition};
 use super::{CreatedKey, KeyDraft};
 use crate::domain::{
-    Actor, Caller, ENTROPY_BYTES, Key, KeyName, NONCE_BYTES, Policy, Secret, SecretVisibility,
-    Timestamp, Vault, Workspace, WorkspaceId, check_ceiling,
+    Caller, ENTROPY_BYTES, Key, KeyName, NONCE_BYTES, Policy, Secret, SecretVisibility, Timestamp,
+    Vault, Workspace, WorkspaceId, check_ceiling,
 };
 use crate::store::{KeyRequest, Transaction};
 
@@ -101,13 +101,7 @@ impl Issue {
         if workspace.id.is_reserved() && tx.keys().find(&self.caller.key().name).await?.is_none() {
             return Err(Error::CallerGone);
         }
-        let role = match self.caller.actor() {
-            Actor::Person(email) => {
-                let member = tx.members().find_by_email(&workspace.id, email).await?;
-                member.map(|member| member.role)
-            }
-            Actor::Nobody | Actor::Malformed => None,
-        };
+        let role = tx.members().role_of(&workspace.id, self.caller.actor()).await?;
         Ok(self.caller.require_actor(&workspace.policy.key_manager_roles, role)?)
     }
 
