@@ -3,12 +3,17 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::domain::Timestamp;
 
 /// Tells the time. Everything that needs the time asks one of these, so that tests can set it.
 pub trait Clock: fmt::Debug + Send + Sync {
     /// The present instant.
     fn now(&self) -> Timestamp;
+
+    /// How long the machine has been running, suspended or not. Never set, and never goes back.
+    fn uptime(&self) -> Duration;
 }
 
 /// The clock of the operating system.
@@ -21,5 +26,11 @@ impl Clock for SystemClock {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         let micros = i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX);
         Timestamp::from_micros(micros).unwrap_or(Timestamp::MAX)
+    }
+
+    fn uptime(&self) -> Duration {
+        // `Instant` stands still while the machine is suspended.
+        let time = clock_gettime(ClockId::Boottime);
+        Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
     }
 }

@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::authorize::MemoryLimits;
 use crate::domain::{EncryptionKey, InstanceId, Instances, Vault, parse_endpoints};
 use crate::grpc::Limits;
 use crate::store::{DatabaseUrl, InvalidDatabaseUrl};
@@ -99,6 +100,16 @@ pub struct Settings {
     #[arg(long, env = "CLAVIGER_MAX_CONCURRENT_REQUESTS", value_name = "NUMBER")]
     pub max_concurrent_requests: Option<usize>,
 
+    /// How long a server may go on without knowing what another one on the same database has changed,
+    /// 500 to 60000; then it asks the database each time [default: 2000]
+    #[arg(long, env = "CLAVIGER_MAX_STALENESS_MILLISECONDS", value_name = "MILLISECONDS")]
+    pub max_staleness_milliseconds: Option<u64>,
+
+    /// How many keys to remember, 1 to 100000000; each takes a quarter of a kilobyte
+    /// [default: 1000000]
+    #[arg(long, env = "CLAVIGER_MAX_CACHED_KEYS", value_name = "NUMBER")]
+    pub max_cached_keys: Option<usize>,
+
     /// How long calls under way may take to end at shutdown, 0 to 3600 [default: 10]
     #[arg(long, env = "CLAVIGER_DRAIN_TIMEOUT_SECONDS", value_name = "SECONDS")]
     pub drain_timeout_seconds: Option<u64>,
@@ -165,6 +176,8 @@ pub struct Config {
     pub log_format: Option<LogFormat>,
     /// How much to serve at once, and for how long.
     pub limits: Limits,
+    /// How much to remember, and for how long.
+    pub memory: MemoryLimits,
     /// How long to wait for calls under way at shutdown.
     pub drain_timeout: Duration,
 }
@@ -233,6 +246,10 @@ impl Settings {
             log_format: self.log_format.or(other.log_format),
             request_timeout_seconds: self.request_timeout_seconds.or(other.request_timeout_seconds),
             max_concurrent_requests: self.max_concurrent_requests.or(other.max_concurrent_requests),
+            max_staleness_milliseconds: self
+                .max_staleness_milliseconds
+                .or(other.max_staleness_milliseconds),
+            max_cached_keys: self.max_cached_keys.or(other.max_cached_keys),
             drain_timeout_seconds: self.drain_timeout_seconds.or(other.drain_timeout_seconds),
         }
     }
@@ -284,6 +301,7 @@ impl Settings {
         if !(1..=1_000_000).contains(&limits.max_concurrent_requests) {
             return Err(invalid("max-concurrent-requests", "must lie between 1 and 1000000"));
         }
+        let memory = memory(self.max_staleness_milliseconds, self.max_cached_keys)?;
         let drain_timeout =
             seconds("drain-timeout-seconds", self.drain_timeout_seconds.unwrap_or(10), 0)?;
         Ok(Config {
@@ -300,6 +318,7 @@ impl Settings {
             log: self.log.unwrap_or_else(|| "info".to_owned()),
             log_format: self.log_format,
             limits,
+            memory,
             drain_timeout,
         })
     }
@@ -331,6 +350,21 @@ fn vault(current: Option<SecretText>, previous: Option<SecretText>) -> Result<Va
         return Err(invalid("secret-encryption-key", problem));
     }
     Ok(Vault::new(current, previous))
+}
+
+fn memory(
+    max_staleness_milliseconds: Option<u64>,
+    max_cached_keys: Option<usize>,
+) -> Result<MemoryLimits, ConfigError> {
+    let milliseconds = max_staleness_milliseconds.unwrap_or(2_000);
+    if !(500..=60_000).contains(&milliseconds) {
+        return Err(invalid("max-staleness-milliseconds", "must lie between 500 and 60000"));
+    }
+    let max_keys = max_cached_keys.unwrap_or(1_000_000);
+    if !(1..=100_000_000).contains(&max_keys) {
+        return Err(invalid("max-cached-keys", "must lie between 1 and 100000000"));
+    }
+    Ok(MemoryLimits { max_staleness: Duration::from_millis(milliseconds), max_keys })
 }
 
 fn seconds(setting: &'static str, value: u64, min: u64) -> Result<Duration, ConfigError> {
@@ -400,6 +434,11 @@ mod tests {
                 Settings { max_concurrent_requests: Some(0), ..settings() },
                 "--max-concurrent-requests must lie",
             ),
+            (
+                Settings { max_staleness_milliseconds: Some(499), ..settings() },
+                "--max-staleness-milliseconds must lie",
+            ),
+            (Settings { max_cached_keys: Some(0), ..settings() }, "--max-cached-keys must lie"),
             (Settings { instance: Some("a=b".into()), ..settings() }, "--instance must be"),
             (
                 Settings {

@@ -16,7 +16,7 @@ use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, ServerTlsConfig};
 
-use crate::authorize::Engine;
+use crate::authorize::{Engine, Follower};
 use crate::clock::Clock;
 use crate::config::{Config, TlsFiles};
 use crate::domain::Vault;
@@ -105,6 +105,8 @@ pub struct Server {
     routes: Routes,
     store: Arc<Store>,
     engine: Arc<Engine>,
+    /// Where other servers may use the same database.
+    follower: Option<Follower>,
     readiness: watch::Sender<Readiness>,
     drain_timeout: Duration,
     preparation: Preparation,
@@ -124,7 +126,9 @@ impl Server {
         let store = Arc::new(Store::open(&config.database).await?);
         let (socket, address) = bind(config.listen)
             .map_err(|source| StartError::Listen { address: config.listen, source })?;
-        let engine = Arc::new(Engine::new(Arc::clone(&store), Arc::clone(&clock)));
+        let engine = Engine::new(Arc::clone(&store), Arc::clone(&clock), config.memory);
+        let engine = Arc::new(engine);
+        let mut follower = engine.follower().await?;
         let (readiness, watched) = watch::channel(Readiness::Ready);
         let routes = grpc::routes(
             &store,
@@ -140,6 +144,7 @@ impl Server {
 
         let mut preparation = Preparation {
             store: Arc::clone(&store),
+            engine: Arc::clone(&engine),
             vault: Arc::clone(&config.vault),
             handover: handover.clone(),
             clock,
@@ -153,7 +158,8 @@ impl Server {
                 tracing::error!(%error, "not ready: the database does not answer yet");
                 readiness.send_replace(Readiness::NotReady);
             }
-            Ok(()) => {}
+            // So that the first calls need not wait for it.
+            Ok(()) => catch_up(follower.as_mut()).await,
         }
         // Only now: who finds the port open finds the operator key in its place, too.
         let listener =
@@ -166,6 +172,7 @@ impl Server {
             routes,
             store,
             engine,
+            follower,
             readiness,
             drain_timeout,
             preparation,
@@ -187,6 +194,7 @@ impl Server {
         let readiness = self.readiness.clone();
         let mut monitor = tokio::spawn(watch_database(self.preparation, self.readiness));
         let writer = tokio::spawn(write_last_seen(Arc::clone(&self.engine)));
+        let follower = self.follower.map(|follower| tokio::spawn(follower.follow()));
         let incoming =
             TcpIncoming::from(self.listener).with_nodelay(Some(true)).then(rest_on_error);
         let (drain, mut drained) = watch::channel(());
@@ -224,6 +232,9 @@ impl Server {
         };
         monitor.abort();
         writer.abort();
+        if let Some(follower) = follower {
+            follower.abort();
+        }
         self.engine.write_last_seen().await;
         self.store.close().await;
         outcome
@@ -234,6 +245,7 @@ impl Server {
 #[derive(Debug)]
 struct Preparation {
     store: Arc<Store>,
+    engine: Arc<Engine>,
     vault: Arc<Vault>,
     handover: Handover,
     clock: Arc<dyn Clock>,
@@ -256,6 +268,8 @@ impl Preparation {
         if !initialized.map_err(manage::Error::from)? {
             self.first_start().await?;
         }
+        // What changes nothing that is remembered counts at the revision that was seen last.
+        self.store.read_revision().await.map_err(manage::Error::from)?;
         self.done.store(true, Ordering::Release);
         Ok(())
     }
@@ -361,9 +375,11 @@ async fn watch_database(
         let now = match probe(&mut preparation).await {
             Ok(()) => Readiness::Ready,
             // Its encryption keys are not the ones: it must seal nothing with them.
-            Err(error @ StartError::Initialize(manage::Error::Precondition(_))) => return error,
+            Err(Unready::Database(
+                error @ StartError::Initialize(manage::Error::Precondition(_)),
+            )) => return error,
             Err(error) => {
-                tracing::debug!(%error, "the database does not answer");
+                tracing::debug!(%error, "not ready");
                 said = Some(error);
                 Readiness::NotReady
             }
@@ -380,15 +396,33 @@ async fn watch_database(
             (true, Readiness::Ready) => tracing::info!("ready: the database answers"),
             (true, _) => {
                 let error = said.map(tracing::field::display);
-                tracing::error!(error, "not ready: the database does not answer");
+                tracing::error!(error, "not ready");
             }
             (false, _) => {}
         }
     }
 }
 
-async fn probe(preparation: &mut Preparation) -> Result<(), StartError> {
+async fn probe(preparation: &mut Preparation) -> Result<(), Unready> {
     preparation.prepare().await?;
-    manage::is_initialized(&preparation.store).await.map_err(manage::Error::from)?;
-    Ok(())
+    let answered = manage::is_initialized(&preparation.store).await;
+    answered.map_err(|error| StartError::from(manage::Error::from(error)))?;
+    if preparation.engine.is_current() { Ok(()) } else { Err(Unready::Behind) }
+}
+
+/// Why a server is not ready, for now.
+#[derive(Debug, thiserror::Error)]
+enum Unready {
+    #[error(transparent)]
+    Database(#[from] StartError),
+    #[error("what other servers change is not known")]
+    Behind,
+}
+
+/// Learns what has changed so far, if somebody else may have changed something.
+async fn catch_up(follower: Option<&mut Follower>) {
+    let Some(follower) = follower else { return };
+    if let Err(error) = follower.catch_up().await {
+        tracing::debug!(%error, "what other servers change cannot be read yet");
+    }
 }

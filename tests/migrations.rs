@@ -13,7 +13,7 @@ use support::database::{Engine, TestDatabase};
 use support::server::TestServer;
 
 /// Every table, in the order in which they are made.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "metadata",
     "catalogs",
     "workspaces",
@@ -24,6 +24,7 @@ const TABLES: [&str; 10] = [
     "key_network_sets",
     "identifiers",
     "sealed_secrets",
+    "changes",
 ];
 /// How many of them the first migration makes.
 const FIRST: usize = 5;

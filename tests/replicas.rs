@@ -9,11 +9,11 @@ use claviger::clock::SystemClock;
 use claviger::config::Settings;
 use claviger::domain::WorkspaceId;
 use claviger::operator_key::Handover;
-use claviger::proto::{ApplyCatalogRequest, DeleteKeyRequest, Policy, Reason, Role};
+use claviger::proto::{ApplyCatalogRequest, Policy, Role};
 use claviger::server::Server;
 use claviger::store::{Store, StoreError, Transaction, UnitOfWork};
 use sea_orm::{ConnectionTrait, Statement, TransactionTrait};
-use support::builders::{a_key, a_question, small_catalog};
+use support::builders::{a_key, small_catalog};
 use support::database::{Engine, TestDatabase};
 use support::eventually;
 use support::fire::limits_hold_under_fire;
@@ -29,24 +29,6 @@ async fn start(engine: Engine) -> TestServer {
     let server = TestServer::start_on(database, Arc::default(), Settings::default()).await;
     server.add_acme().await;
     server
-}
-
-#[tokio::test]
-async fn a_change_on_one_server_counts_for_the_next_call_on_the_other() {
-    for engine in ENGINES {
-        let one = start(engine).await;
-        let other = TestServer::beside(&one).await;
-        for _ in 0..20 {
-            let key = a_key("k").permissions(&["users.track"]).build();
-            let created = one.operator().create_key("workspaces/acme", key).await.unwrap();
-            let question = || a_question(&created.secret).permission("users.track").build();
-            assert!(other.operator().authorize(question()).await.unwrap().allowed, "{engine:?}");
-            let name = created.key.unwrap().name;
-            one.operator().keys.delete_key(DeleteKeyRequest { name }).await.unwrap();
-            let answer = other.operator().authorize(question()).await.unwrap();
-            assert_eq!(answer.reason(), Reason::KeyUnknown, "{engine:?}");
-        }
-    }
 }
 
 /// The row of the workspace is what they queue for.

@@ -66,6 +66,7 @@ async fn p6_a_secret_is_in_no_log_no_file_no_error_and_no_debug_output() {
         key: clone.key,
         secret: clone.secret,
         authorization_header: clone.authorization_header,
+        revision_token: clone.revision_token,
     };
     let control = a_key("c").permissions(&["claviger.authorize"]).build();
     let control = operator.create_key("workspaces/claviger", control).await.unwrap();
@@ -74,6 +75,7 @@ async fn p6_a_secret_is_in_no_log_no_file_no_error_and_no_debug_output() {
         key: first.key,
         secret: first.secret,
         authorization_header: first.authorization_header,
+        ..CreateKeyResponse::default()
     };
 
     // Good and bad uses of each.

@@ -1,10 +1,10 @@
 //! Authenticates callers, by the same rules as any other key.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use super::Engine;
-use crate::domain::{Action, Actor, Audience, Bearer, Caller, Credential, Denial, Question};
-use crate::store::StoreError;
+use super::{Consistency, Engine, FindError};
+use crate::domain::{Action, Actor, Audience, Caller, Credential, Denial, Question};
 
 /// Why a caller is not known.
 #[derive(Debug, thiserror::Error)]
@@ -18,9 +18,9 @@ pub enum AuthenticateError {
     /// Its control key may not be used from its address.
     #[error("your control key may not be used from this address")]
     Address,
-    /// The database failed.
+    /// It could not be looked up.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Find(#[from] FindError),
 }
 
 impl Engine {
@@ -43,11 +43,11 @@ impl Engine {
             identifiers: &[],
             audience: Audience::Callers,
         };
-        let subject = self.find(&question).await?;
-        match self.decide(&question, subject.as_ref()).verdict {
-            Ok(()) => match subject.map(|subject| subject.bearer) {
-                Some(Bearer::Private(key)) => Ok(Caller::new(*key, actor)),
-                Some(Bearer::Public(_)) | None => Err(AuthenticateError::Invalid),
+        let found = self.find(&question, Consistency::Bounded).await?;
+        match self.decide(&question, &found).verdict {
+            Ok(()) => match found.subject().and_then(|subject| subject.control_key.as_ref()) {
+                Some(key) => Ok(Caller::new(Arc::clone(key), actor)),
+                None => Err(AuthenticateError::Invalid),
             },
             Err(Denial::KeyMissing) => Err(AuthenticateError::Missing),
             Err(Denial::IpMissing | Denial::IpDenied) => Err(AuthenticateError::Address),

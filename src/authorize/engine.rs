@@ -1,98 +1,204 @@
 //! Finds what a decision needs, and decides.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
-use uuid::Uuid;
-
+use super::cache::Recalled;
+use super::entry::{CacheKey, Entry};
+use super::feed::Follower;
 use super::last_seen::{LastSeen, WriteLastSeen};
-use super::rate_limit::RateLimits;
+use super::lease::Lease;
+use super::lookup::Lookups;
+use super::memory::Memory;
 use crate::clock::Clock;
-use crate::domain::{
-    Bearer, Catalog, CatalogId, Credential, Decision, Denial, NetworkSetId, Networks, Question,
-    Subject, control_catalog, decide,
-};
-use crate::store::{Store, StoreError, StoredKey, Tenant};
+use crate::domain::{Decision, Denial, IdentifierId, Question, Revision, Subject, decide};
+use crate::store::{OpenError, Store, StoreError};
 
-/// How many catalogues, and how many network sets, are kept ready; of more, all are forgotten and
-/// read anew.
-const MAX_READY: usize = 1_000;
+/// How much is remembered, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryLimits {
+    /// How long after another server changed something that is known here, or the database is asked.
+    pub max_staleness: Duration,
+    /// How many keys are remembered.
+    pub max_keys: usize,
+}
 
 /// Decides on keys as they stand in the database.
 #[derive(Debug)]
 pub struct Engine {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
-    control_catalog: Arc<Catalog>,
-    catalogs: Ready<CatalogId, Catalog>,
-    network_sets: Ready<NetworkSetId, Networks>,
+    memory: Arc<Memory>,
+    lease: Arc<Lease>,
+    lookups: Arc<Lookups>,
     last_seen: LastSeen,
-    rate_limits: RateLimits,
 }
 
-/// What is read once and used often, by the revision that the database names each time: never older
-/// than the key that it is used for.
+/// How new what an answer is based on must be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Consistency {
+    /// No older than the published bound.
+    #[default]
+    Bounded,
+    /// No older than this revision, either.
+    AtLeast(Revision),
+    /// Read from the database after the question came.
+    Full,
+}
+
+/// What was found behind the credential of a question.
 #[derive(Debug)]
-struct Ready<K, V>(Mutex<HashMap<K, (Uuid, Arc<V>)>>);
+pub struct Found {
+    entry: Option<Arc<Entry>>,
+    /// Whether the identifiers in the question are all the workspace's.
+    owns_identifiers: bool,
+}
 
-impl<K, V> Default for Ready<K, V> {
-    fn default() -> Self {
-        Self(Mutex::default())
+impl Found {
+    fn new(entry: Option<Arc<Entry>>) -> Self {
+        Self { entry, owns_identifiers: false }
+    }
+
+    /// The subject of the question, if there is one.
+    pub(super) fn subject(&self) -> Option<&Subject> {
+        self.entry.as_ref().map(|entry| entry.subject())
     }
 }
 
-impl<K: Clone + Eq + Hash, V> Ready<K, V> {
-    fn get(&self, id: &K, revision: Uuid) -> Option<Arc<V>> {
-        let ready = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (found, value) = ready.get(id)?;
-        (*found == revision).then(|| Arc::clone(value))
-    }
+/// Why nothing was found, which does not mean that there is nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct FindError(Arc<StoreError>);
 
-    fn put(&self, id: &K, revision: Uuid, value: V) -> Arc<V> {
-        let value = Arc::new(value);
-        let mut ready = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if ready.len() >= MAX_READY && !ready.contains_key(id) {
-            ready.clear();
-        }
-        ready.insert(id.clone(), (revision, Arc::clone(&value)));
-        value
+impl FindError {
+    /// What went wrong; it has been logged.
+    #[must_use]
+    pub fn cause(&self) -> &StoreError {
+        &self.0
     }
 }
 
 impl Engine {
-    /// An engine on this store, by this clock.
+    /// An engine on this store, by this clock. Look-ups are made on the runtime that this is called on.
     #[must_use]
-    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
-        let control_catalog = Arc::new(control_catalog().clone());
+    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, limits: MemoryLimits) -> Self {
+        let memory = Arc::new(Memory::new(limits.max_keys));
+        store.observe(Arc::clone(&memory) as _);
+        let max_staleness = store.is_remote().then_some(limits.max_staleness);
+        let lookups = Lookups::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&memory));
         Self {
             store,
             clock,
-            control_catalog,
-            catalogs: Ready::default(),
-            network_sets: Ready::default(),
+            memory,
+            lease: Arc::new(Lease::new(max_staleness)),
+            lookups: Arc::new(lookups),
             last_seen: LastSeen::default(),
-            rate_limits: RateLimits::default(),
         }
     }
 
-    /// Decides on what [`Self::find`] found behind the credential, counts a request that is allowed
-    /// against its rate limit, and notes that a key that is known was seen, whatever the verdict.
+    /// Who follows what other servers change; `None` where there are none.
+    ///
+    /// # Errors
+    /// If the database's URL cannot be used.
+    pub async fn follower(&self) -> Result<Option<Follower>, OpenError> {
+        let feed = self.store.feed().await?;
+        Ok(feed.map(|feed| {
+            let (memory, lease) = (Arc::clone(&self.memory), Arc::clone(&self.lease));
+            Follower::new(Arc::clone(&self.store), feed, memory, lease, Arc::clone(&self.clock))
+        }))
+    }
+
+    /// Whether what is remembered is known to be current. If not, the database is asked each time.
     #[must_use]
-    pub fn decide<'s>(
+    pub fn is_current(&self) -> bool {
+        self.lease.is_valid(self.clock.uptime())
+    }
+
+    /// What is behind the credential of a question, if that is remembered: without waiting for anything.
+    /// `None`: it has to be looked up.
+    #[must_use]
+    pub fn recall(&self, question: &Question<'_>) -> Option<Found> {
+        if !question.identifiers.is_empty() {
+            return None;
+        }
+        let Some(key) = CacheKey::of(question.credential) else { return Some(Found::new(None)) };
+        match self.recall_entry(&key) {
+            Recalled::Known(entry) => Some(Found::new(Some(entry))),
+            Recalled::Unknown => Some(Found::new(None)),
+            Recalled::Nothing => None,
+        }
+    }
+
+    /// What is remembered of a credential, and may be served.
+    fn recall_entry(&self, key: &CacheKey) -> Recalled {
+        let uptime = self.clock.uptime();
+        if self.lease.is_valid(uptime) {
+            self.memory.recall(key, uptime)
+        } else {
+            Recalled::Nothing
+        }
+    }
+
+    /// What is behind the credential of a question.
+    ///
+    /// # Errors
+    /// If it is not remembered and the database cannot be read: then nothing can be decided.
+    pub async fn find(
         &self,
         question: &Question<'_>,
-        subject: Option<&'s Subject>,
-    ) -> Decision<'s> {
+        consistency: Consistency,
+    ) -> Result<Found, FindError> {
+        let Some(key) = CacheKey::of(question.credential) else { return Ok(Found::new(None)) };
+        let may_recall = match consistency {
+            Consistency::Bounded => true,
+            Consistency::AtLeast(revision) => self.lease.knows(revision),
+            Consistency::Full => false,
+        };
+        let recalled = if may_recall { self.recall_entry(&key) } else { Recalled::Nothing };
+        let entry = match recalled {
+            Recalled::Known(entry) => Some(entry),
+            Recalled::Unknown => None,
+            Recalled::Nothing => {
+                // Nobody else's look-up will do that began before.
+                let max_age = if may_recall { self.lease.max_age() } else { Duration::ZERO };
+                let looked_up = self.lookups.look_up(question.credential, key, max_age);
+                looked_up.await.map_err(FindError)?
+            }
+        };
+        let owns_identifiers = match &entry {
+            Some(entry) if !question.identifiers.is_empty() => {
+                self.owns(entry, question.identifiers).await?
+            }
+            _ => false,
+        };
+        Ok(Found { entry, owns_identifiers })
+    }
+
+    async fn owns(&self, entry: &Entry, identifiers: &[IdentifierId]) -> Result<bool, FindError> {
+        let workspace = &entry.subject().tenant.workspace;
+        let owned = self.store.identifiers().owned(workspace, identifiers).await;
+        let owned = owned.map_err(|error| {
+            tracing::error!(%error, "identifiers could not be looked up");
+            FindError(Arc::new(error))
+        })?;
+        Ok(identifiers.iter().all(|identifier| owned.contains(identifier)))
+    }
+
+    /// Decides on what [`Self::find`] found, counts a request that is allowed against its rate limit,
+    /// and notes that a key that is known was seen, whatever the verdict.
+    #[must_use]
+    pub fn decide<'f>(&self, question: &Question<'_>, found: &'f Found) -> Decision<'f> {
         let now = self.clock.now();
-        let mut decision = decide(question, subject, now);
+        let mut decision = decide(question, found.subject(), found.owns_identifiers, now);
+        let Some(entry) = &found.entry else { return decision };
         if let Some((counter, limit)) = decision.limit.take() {
-            let counted = self.rate_limits.count(counter, limit, || self.clock.now());
+            let windows = &entry.subject().tenant.windows;
+            let counted = windows.count(counter, limit, || self.clock.now());
             decision.verdict = counted.map(drop).map_err(|_| Denial::RateLimited);
             decision.rate_limit = Some(counted.unwrap_or_else(|used_up| used_up));
         }
-        if let Some(key) = decision.key {
-            self.last_seen.note(key.name.id, now);
+        if decision.key.is_some() {
+            self.last_seen.note(entry, now);
         }
         decision
     }
@@ -105,83 +211,12 @@ impl Engine {
             if some.is_empty() {
                 return;
             }
-            if let Err(error) = self.store.transact(WriteLastSeen(some.clone())).await {
+            let seen = some.iter().map(|(_, id, seen)| (*id, *seen)).collect();
+            if let Err(error) = self.store.transact(WriteLastSeen(seen)).await {
                 tracing::warn!(%error, "when keys were last seen is not written yet");
-                for (key, seen) in some {
-                    self.last_seen.note(key, seen);
-                }
+                self.last_seen.put_back(some.into_iter().map(|(entry, ..)| entry).collect());
                 return;
             }
         }
-    }
-
-    /// The key behind the credential of a question, if there is one, and what deciding on it takes.
-    ///
-    /// # Errors
-    /// If the database cannot be read: then nothing can be decided.
-    pub async fn find(&self, question: &Question<'_>) -> Result<Option<Subject>, StoreError> {
-        let found = match question.credential {
-            Credential::Missing | Credential::Malformed => None,
-            Credential::Presented(digest) => {
-                let stored = self.store.keys().find_by_digest(&digest).await?;
-                stored.map(|StoredKey { key, tenant }| (Bearer::Private(Box::new(key)), tenant))
-            }
-            Credential::Public(key) => {
-                let found = self.store.workspaces().find_by_public_key(&key).await?;
-                found.map(|(workspace, tenant)| (Bearer::Public(workspace), tenant))
-            }
-        };
-        let Some((bearer, tenant)) = found else { return Ok(None) };
-        let network_sets = match bearer.key() {
-            Some(key) => self.network_sets(&key.network_sets).await?,
-            None => Vec::new(),
-        };
-        let identifiers = if question.identifiers.is_empty() {
-            HashSet::new()
-        } else {
-            let identifiers = self.store.identifiers();
-            identifiers.owned(bearer.workspace(), question.identifiers).await?
-        };
-        Ok(Some(Subject {
-            catalog: self.catalog(&tenant).await?,
-            instance: tenant.instance,
-            requests_per_hour: tenant.policy.requests_per_hour,
-            network_sets,
-            identifiers,
-            bearer,
-        }))
-    }
-
-    async fn catalog(&self, tenant: &Tenant) -> Result<Arc<Catalog>, StoreError> {
-        let id = &tenant.catalog;
-        if id.is_reserved() {
-            return Ok(Arc::clone(&self.control_catalog));
-        }
-        let missing = || StoreError::Corrupt("workspaces.catalog_id");
-        let revision = tenant.catalog_revision.ok_or_else(missing)?;
-        if let Some(catalog) = self.catalogs.get(id, revision) {
-            return Ok(catalog);
-        }
-        // It may have been applied again since the key was read; then it is newer, which is as
-        // good.
-        let stored = self.store.catalogs().find(id).await?.ok_or_else(missing)?;
-        Ok(self.catalogs.put(id, stored.revision, stored.catalog))
-    }
-
-    /// The networks of the sets that a key refers to. A set that is not there, which cannot be,
-    /// admits nobody.
-    async fn network_sets(&self, ids: &[NetworkSetId]) -> Result<Vec<Arc<Networks>>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut sets = Vec::with_capacity(ids.len());
-        for (id, revision) in self.store.network_sets().revisions(ids).await? {
-            if let Some(networks) = self.network_sets.get(&id, revision) {
-                sets.push(networks);
-            } else if let Some(stored) = self.store.network_sets().find(&id).await? {
-                sets.push(self.network_sets.put(&id, stored.revision, stored.set.networks));
-            }
-        }
-        Ok(sets)
     }
 }

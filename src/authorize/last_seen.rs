@@ -1,41 +1,78 @@
 //! When keys were last presented.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
+use super::entry::Entry;
 use crate::domain::Timestamp;
 use crate::store::{StoreError, Transaction, UnitOfWork};
 
-/// How many keys are remembered until they are written. Of more, some are seen later: the next time
+/// In how many parts the list is locked.
+const PARTS: usize = 16;
+/// How many keys each part lists until they are written. Of more, some are listed later: the next time
 /// that they are presented.
-const MAX_REMEMBERED: usize = 1_000_000;
+const MAX_LISTED: usize = 1_000_000 / PARTS;
 /// How many keys are written in one transaction, so that it holds up no other for long.
 const BATCH: usize = 500;
 
-/// When keys were last presented, as far as it is not written yet: a decision writes nothing.
+/// The keys of which it is to be written when they were last presented: a decision writes nothing.
 #[derive(Debug, Default)]
-pub(super) struct LastSeen(Mutex<HashMap<Uuid, Timestamp>>);
+pub(super) struct LastSeen([Mutex<Vec<Arc<Entry>>>; PARTS]);
 
 impl LastSeen {
     /// Notes that a key was presented. An instant that is older than one noted before counts for
     /// nothing.
-    pub(super) fn note(&self, key: Uuid, seen: Timestamp) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted.len() < MAX_REMEMBERED || noted.contains_key(&key) {
-            let last = noted.entry(key).or_insert(seen);
-            *last = seen.max(*last);
+    pub(super) fn note(&self, entry: &Arc<Entry>, now: Timestamp) {
+        entry.see(now);
+        // Listed once, however often it is presented.
+        if !entry.is_listed.load(Ordering::SeqCst) && !entry.is_listed.swap(true, Ordering::SeqCst)
+        {
+            self.list(entry);
         }
     }
 
-    /// Takes out what was noted of some keys, few enough for one transaction.
-    pub(super) fn take_some(&self) -> Vec<(Uuid, Timestamp)> {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut some: Vec<Uuid> = noted.keys().copied().take(BATCH).collect();
+    fn list(&self, entry: &Arc<Entry>) {
+        let Some(key) = entry.subject().key() else { return };
+        // The last bytes of an id are random.
+        let part = &self.0[usize::from(key.id.as_bytes()[15]) % PARTS];
+        let mut listed = part.lock().unwrap_or_else(PoisonError::into_inner);
+        if listed.len() < MAX_LISTED {
+            listed.push(Arc::clone(entry));
+        } else {
+            entry.is_listed.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// Takes out some keys, few enough for one transaction, and when each was last presented.
+    pub(super) fn take_some(&self) -> Vec<(Arc<Entry>, Uuid, Timestamp)> {
+        let mut some = Vec::new();
+        for part in &self.0 {
+            let mut listed = part.lock().unwrap_or_else(PoisonError::into_inner);
+            let rest = listed.len().saturating_sub(BATCH - some.len());
+            for entry in listed.drain(rest..) {
+                // First: what is noted from here on is listed anew.
+                entry.is_listed.store(false, Ordering::SeqCst);
+                let seen = Timestamp::from_micros(entry.last_seen());
+                if let (Some(key), Some(seen)) = (entry.subject().key(), seen) {
+                    let id = key.id;
+                    some.push((entry, id, seen));
+                }
+            }
+        }
         // Two servers that write the same keys must not wait for each other.
-        some.sort_unstable();
-        some.into_iter().filter_map(|key| noted.remove_entry(&key)).collect()
+        some.sort_unstable_by_key(|(_, id, _)| *id);
+        some
+    }
+
+    /// Lists keys again that could not be written.
+    pub(super) fn put_back(&self, some: Vec<Arc<Entry>>) {
+        for entry in some {
+            if !entry.is_listed.swap(true, Ordering::SeqCst) {
+                self.list(&entry);
+            }
+        }
     }
 }
 
@@ -56,16 +93,46 @@ impl UnitOfWork for WriteLastSeen {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixtures::{a_tenant, an_empty_catalog, an_entry};
     use super::*;
+    use crate::domain::Shared;
+
+    fn entries(number: usize) -> Vec<Arc<Entry>> {
+        let tenant = Arc::new(Shared::new(a_tenant(&an_empty_catalog())));
+        (0..number).map(|number| an_entry(number, &tenant)).collect()
+    }
+
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(micros).unwrap()
+    }
+
+    fn taken(seen: &LastSeen) -> Vec<(Uuid, Timestamp)> {
+        seen.take_some().into_iter().map(|(_, id, seen)| (id, seen)).collect()
+    }
 
     #[test]
     fn b8_last_seen_never_moves_backwards() {
-        let seen = LastSeen::default();
-        let (key, at) = (Uuid::nil(), |micros| Timestamp::from_micros(micros).unwrap());
+        let (seen, entries) = (LastSeen::default(), entries(1));
         for micros in [5, 9, 7] {
-            seen.note(key, at(micros));
+            seen.note(&entries[0], at(micros));
         }
-        assert_eq!(seen.take_some(), [(key, at(9))]);
-        assert_eq!(seen.take_some(), []);
+        assert_eq!(taken(&seen), [(Uuid::nil(), at(9))]);
+        assert_eq!(taken(&seen), []);
+        seen.note(&entries[0], at(8));
+        assert_eq!(taken(&seen), [(Uuid::nil(), at(9))]);
+    }
+
+    #[test]
+    fn b8_all_are_taken_in_batches_and_what_is_put_back_is_taken_again() {
+        let (seen, entries) = (LastSeen::default(), entries(2 * BATCH + 1));
+        for entry in &entries {
+            seen.note(entry, at(1));
+        }
+        let first = seen.take_some();
+        assert_eq!(first.len(), BATCH);
+        assert!(first.is_sorted_by_key(|(_, id, _)| *id));
+        seen.put_back(first.into_iter().map(|(entry, ..)| entry).collect());
+        let sizes = std::iter::from_fn(|| Some(taken(&seen).len()).filter(|size| *size > 0));
+        assert_eq!(sizes.collect::<Vec<_>>(), [BATCH, BATCH, 1]);
     }
 }

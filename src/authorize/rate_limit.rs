@@ -1,154 +1,83 @@
-//! Counts requests against their limits, in windows of one hour.
+//! Where requests are counted against their limits.
 //!
 //! Counts are this process's own: each of several servers on one database counts what it decides,
 //! and a restart begins anew.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::domain::{Counter, RateLimit, RequestsPerHour, Timestamp};
+use crate::domain::{Timestamp, Windows, WorkspaceId};
 
-/// How long a window lasts. It begins with the first request that it counts.
-const WINDOW: Duration = Duration::from_hours(1);
-/// How many windows there are before those that are over are looked for.
+/// How many workspaces there are before those whose windows are over are looked for.
 const MIN_SWEPT: usize = 1_024;
 
+/// The windows of all workspaces. They outlive what is remembered of a workspace: a policy that changes
+/// begins none anew.
 #[derive(Debug, Default)]
-pub(super) struct RateLimits(Mutex<Windows>);
+pub(super) struct RateLimits(Mutex<Workspaces>);
 
 #[derive(Debug, Default)]
-struct Windows {
-    open: HashMap<Counter, Window>,
+struct Workspaces {
+    windows: HashMap<WorkspaceId, Arc<Windows>>,
     /// How many there were after those that were over went.
     swept: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    end: Timestamp,
-    counted: u64,
-}
-
 impl RateLimits {
-    /// Counts a request if its limit has room for it, and says what is left: `Err` if it has none.
-    ///
-    /// A limit that changed counts at once, with what its window counted before.
-    pub(super) fn count(
-        &self,
-        counter: Counter,
-        limit: RequestsPerHour,
-        clock: impl FnOnce() -> Timestamp,
-    ) -> Result<RateLimit, RateLimit> {
-        let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Not before: whoever waited for the lock must not bring an instant that is over.
-        let now = clock();
-        windows.sweep(now);
-        let fresh = Window { end: now.saturating_add(WINDOW), counted: 0 };
-        let window = windows.open.entry(counter).or_insert(fresh);
-        if window.end <= now {
-            *window = fresh;
-        }
-        // A clock that was fast, and was put right, must not make the window longer.
-        window.end = window.end.min(fresh.end);
-        let has_room = window.counted < limit.get();
-        if has_room {
-            window.counted += 1;
-        }
-        let remaining = limit.get().saturating_sub(window.counted);
-        let state = RateLimit { limit, remaining, reset_time: window.end };
-        if has_room { Ok(state) } else { Err(state) }
+    /// Where the requests of this workspace are counted.
+    pub(super) fn of(&self, workspace: &WorkspaceId, now: Timestamp) -> Arc<Windows> {
+        let mut workspaces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        workspaces.sweep(now);
+        Arc::clone(workspaces.windows.entry(workspace.clone()).or_default())
     }
 }
 
-impl Windows {
-    /// Forgets the windows that are over, each time that there are twice as many as were left: what is
-    /// kept is bounded by what is limited.
+impl Workspaces {
+    /// Forgets those that nobody counts in and that are over, each time that there are twice as many as
+    /// were left: what is kept is bounded by what is remembered and what is limited.
     fn sweep(&mut self, now: Timestamp) {
-        if self.open.len() >= MIN_SWEPT.max(2 * self.swept) {
-            self.open.retain(|_, window| window.end > now);
-            self.swept = self.open.len();
+        if self.windows.len() >= MIN_SWEPT.max(2 * self.swept) {
+            self.windows
+                .retain(|_, windows| Arc::strong_count(windows) > 1 || !windows.are_over(now));
+            self.swept = self.windows.len();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU64;
-
     use super::*;
-    use crate::domain::WorkspaceId;
+    use crate::domain::{Counter, RequestsPerHour};
 
-    fn counter(workspace: &str) -> Counter {
-        let workspace = WorkspaceId::from_id(workspace).unwrap();
-        Counter { workspace, public: false, permission: None }
+    const ALL: Counter<'_> = Counter { public: false, permission: None };
+
+    fn workspace(id: &str) -> WorkspaceId {
+        WorkspaceId::from_id(id).unwrap()
     }
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_micros(1_000_000_000_000 + seconds * 1_000_000).unwrap()
     }
 
-    fn limit(limit: u64) -> RequestsPerHour {
-        NonZeroU64::new(limit).unwrap()
-    }
-
     #[test]
-    fn b12_a_window_begins_with_the_first_request_and_never_counts_one_more() {
+    fn windows_that_are_over_are_forgotten_and_open_or_used_ones_never() {
         let limits = RateLimits::default();
-        let count = |seconds| limits.count(counter("acme"), limit(2), || at(seconds));
-        let state =
-            |remaining, reset| RateLimit { limit: limit(2), remaining, reset_time: at(reset) };
-        for (seconds, expected) in [
-            (100, Ok(state(1, 3_700))),
-            (200, Ok(state(0, 3_700))),
-            (201, Err(state(0, 3_700))),
-            (3_699, Err(state(0, 3_700))),
-            (3_700, Ok(state(1, 7_300))),
-            (3_701, Ok(state(0, 7_300))),
-            (7_299, Err(state(0, 7_300))),
-            // A silence begins nothing.
-            (20_000, Ok(state(1, 23_600))),
-        ] {
-            assert_eq!(count(seconds), expected, "{seconds}");
-        }
-    }
-
-    #[test]
-    fn a_limit_that_changes_keeps_what_was_counted() {
-        let limits = RateLimits::default();
-        let remaining = |of: u64| {
-            let counted = limits.count(counter("acme"), limit(of), || at(0));
-            counted.map(|state| state.remaining).map_err(|state| state.remaining)
+        let one = RequestsPerHour::MIN;
+        let count = |id: &str, seconds| {
+            limits.of(&workspace(id), at(seconds)).count(ALL, one, || at(seconds))
         };
-        assert_eq!(remaining(3), Ok(2));
-        assert_eq!(remaining(3), Ok(1));
-        assert_eq!(remaining(1), Err(0));
-        assert_eq!(remaining(10), Ok(7));
-    }
-
-    #[test]
-    fn a_clock_that_goes_back_makes_no_window_longer() {
-        let limits = RateLimits::default();
-        limits.count(counter("acme"), limit(1), || at(90_000)).unwrap();
-        let used_up = limits.count(counter("acme"), limit(1), || at(1_000)).unwrap_err();
-        assert_eq!(used_up.reset_time, at(4_600));
-        assert!(limits.count(counter("acme"), limit(1), || at(4_599)).is_err());
-        assert!(limits.count(counter("acme"), limit(1), || at(4_600)).is_ok());
-    }
-
-    #[test]
-    fn windows_that_are_over_are_forgotten_and_open_ones_never() {
-        let limits = RateLimits::default();
-        let kept = || limits.0.lock().unwrap().open.len();
+        let used = limits.of(&workspace("used"), at(0));
         for number in 0..MIN_SWEPT {
-            limits.count(counter(&format!("old-{number}")), limit(1), || at(0)).unwrap();
+            count(&format!("old-{number}"), 0).unwrap();
         }
-        limits.count(counter("open"), limit(1), || at(3_599)).unwrap();
-        assert_eq!(kept(), MIN_SWEPT + 1);
+        count("open", 3_599).unwrap();
+        assert_eq!(limits.0.lock().unwrap().windows.len(), MIN_SWEPT + 2);
         for number in 0..MIN_SWEPT {
-            limits.count(counter(&format!("new-{number}")), limit(1), || at(3_600)).unwrap();
+            count(&format!("new-{number}"), 3_600).unwrap();
         }
-        assert_eq!(kept(), MIN_SWEPT + 1, "the old ones went");
-        assert!(limits.count(counter("open"), limit(1), || at(3_600)).is_err());
+        assert_eq!(limits.0.lock().unwrap().windows.len(), MIN_SWEPT + 2, "the old ones went");
+        count("open", 3_600).unwrap_err();
+        used.count(ALL, one, || at(3_600)).unwrap();
+        count("used", 3_600).unwrap_err();
     }
 }

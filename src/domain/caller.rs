@@ -2,17 +2,35 @@
 //! for.
 
 use std::fmt;
+use std::sync::Arc;
 
-use super::control::{ControlPermission, WorkspaceScope};
+use super::control::{ControlPermission, WorkspaceScope, control_catalog};
 use super::key::Key;
 use super::member::{Email, Role};
 use super::name::WorkspaceId;
+use super::permission_set::PermissionSet;
 
 /// A service whose control key was found good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    key: Key,
+    key: Arc<ControlKey>,
     actor: Actor,
+}
+
+/// A control key, ready to be asked.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ControlKey {
+    key: Key,
+    permissions: PermissionSet,
+}
+
+impl ControlKey {
+    /// This key of the reserved workspace.
+    #[must_use]
+    pub fn new(key: Key) -> Self {
+        let permissions = control_catalog().held_by(&key.permissions);
+        Self { key, permissions }
+    }
 }
 
 /// The person that a caller says it acts for.
@@ -76,14 +94,14 @@ impl Caller {
     /// The caller that presented this control key, which was checked, and acts for this person, who
     /// was not.
     #[must_use]
-    pub fn new(key: Key, actor: Actor) -> Self {
+    pub fn new(key: Arc<ControlKey>, actor: Actor) -> Self {
         Self { key, actor }
     }
 
     /// The control key.
     #[must_use]
     pub fn key(&self) -> &Key {
-        &self.key
+        &self.key.key
     }
 
     /// The person that the caller acts for.
@@ -97,14 +115,14 @@ impl Caller {
     pub fn created_by(&self) -> String {
         match &self.actor {
             Actor::Person(email) => email.to_string(),
-            Actor::Nobody | Actor::Malformed => self.key.display_name.as_str().to_owned(),
+            Actor::Nobody | Actor::Malformed => self.key().display_name.as_str().to_owned(),
         }
     }
 
     /// The workspaces that the caller may act on.
     #[must_use]
     pub fn scope(&self) -> &WorkspaceScope {
-        &self.key.workspace_scope
+        &self.key().workspace_scope
     }
 
     /// Checks that the caller holds this permission.
@@ -112,7 +130,7 @@ impl Caller {
     /// # Errors
     /// If it does not.
     pub fn require(&self, permission: ControlPermission) -> Result<(), Refusal> {
-        if permission.is_given_by(&self.key.permissions) {
+        if self.key.permissions.contains(permission as usize) {
             Ok(())
         } else {
             Err(Refusal::Permission(permission))
@@ -198,7 +216,7 @@ impl Caller {
 /// For the log: who did something.
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.key.name.fmt(f)?;
+        self.key().name.fmt(f)?;
         match &self.actor {
             Actor::Person(email) => write!(f, " for {email}"),
             Actor::Nobody | Actor::Malformed => Ok(()),

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::permission::{Grant, PermissionName};
+use super::permission_set::PermissionSet;
 use super::rate_limit::RequestsPerHour;
 use super::route::{Route, RouteTable};
 
@@ -133,18 +134,43 @@ impl Catalog {
         &self.permissions
     }
 
-    /// The permission of this name.
+    /// The place of the permission of this name.
     #[must_use]
-    pub fn find(&self, name: &str) -> Option<&Permission> {
-        // A text that is no name is the name of no permission.
-        let name: PermissionName = name.parse().ok()?;
-        self.by_name.get(&name).map(|index| &self.permissions[*index])
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
     }
 
-    /// The permission that claims this request line.
+    /// The place of the permission that claims this request line.
     #[must_use]
-    pub fn find_route(&self, method: &str, path: &str) -> Option<&Permission> {
-        self.routes.find(method, path).map(|index| &self.permissions[index])
+    pub fn find_route(&self, method: &str, path: &str) -> Option<usize> {
+        self.routes.find(method, path)
+    }
+
+    /// All permissions that these grants give, directly or by implication.
+    #[must_use]
+    pub fn held_by(&self, grants: &[Grant]) -> PermissionSet {
+        let mut granted = vec![false; self.permissions.len()];
+        for grant in grants {
+            match grant {
+                Grant::Exactly(name) => {
+                    if let Some(index) = self.by_name.get(name) {
+                        granted[*index] = true;
+                    }
+                }
+                Grant::All | Grant::Below(_) => {
+                    for (granted, permission) in granted.iter_mut().zip(&self.permissions) {
+                        *granted |= grant.covers(&permission.name);
+                    }
+                }
+            }
+        }
+        let mut held = PermissionSet::new(self.permissions.len());
+        for (index, givers) in self.givers.iter().enumerate() {
+            if givers.iter().any(|giver| granted[*giver]) {
+                held.insert(index);
+            }
+        }
+        held
     }
 
     /// Whether these grants give that permission, directly or by implication. A permission that is

@@ -50,7 +50,8 @@ pub enum ControlPermission {
 }
 
 impl ControlPermission {
-    /// All of them, in the order in which the catalogue shows them.
+    /// All of them, in the order in which they are declared, and in which the catalogue holds them: as
+    /// a number each is its own place there.
     pub const ALL: [Self; 17] = [
         Self::Authorize,
         Self::KeysRead,
@@ -123,12 +124,6 @@ impl ControlPermission {
 
     fn name(self) -> PermissionName {
         self.as_str().parse().expect("the names above are names of permissions")
-    }
-
-    /// Whether these grants, of a control key, give this permission.
-    #[must_use]
-    pub fn is_given_by(self, grants: &[Grant]) -> bool {
-        control_catalog().gives(grants, &self.name())
     }
 }
 

@@ -1,19 +1,16 @@
 //! The decision: may this key do this, from this address, now?
 
-use std::collections::HashSet;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use super::catalog::{Catalog, Permission};
 use super::control::WorkspaceScope;
 use super::credential::Credential;
 use super::identifier::IdentifierId;
 use super::instance::InstanceId;
-use super::key::Key;
 use super::name::WorkspaceId;
-use super::network::Networks;
 use super::permission::PermissionName;
 use super::rate_limit::{Counter, RateLimit, RequestsPerHour};
+use super::subject::{Bearer, KeyFacts, Subject};
 use super::timestamp::Timestamp;
 
 /// What is asked about a credential.
@@ -69,52 +66,6 @@ impl Audience<'_> {
     }
 }
 
-/// A key together with all that its workspace and the operator say of it.
-#[derive(Clone, Debug)]
-pub struct Subject {
-    /// The key.
-    pub bearer: Bearer,
-    /// The catalogue of its workspace.
-    pub catalog: Arc<Catalog>,
-    /// The instance that its workspace lives on; `None`: on all of them.
-    pub instance: Option<InstanceId>,
-    /// The rate limit of its workspace.
-    pub requests_per_hour: Option<RequestsPerHour>,
-    /// The network sets that the key refers to, as they stand.
-    pub network_sets: Vec<Arc<Networks>>,
-    /// Of the identifiers that are asked about, those that are its workspace's.
-    pub identifiers: HashSet<IdentifierId>,
-}
-
-/// What a client that is known came with.
-#[derive(Clone, Debug)]
-pub enum Bearer {
-    /// A private key.
-    Private(Box<Key>),
-    /// The public key of this workspace.
-    Public(WorkspaceId),
-}
-
-impl Bearer {
-    /// The workspace that the key belongs to.
-    #[must_use]
-    pub fn workspace(&self) -> &WorkspaceId {
-        match self {
-            Self::Private(key) => &key.name.workspace,
-            Self::Public(workspace) => workspace,
-        }
-    }
-
-    /// The private key, if it is one.
-    #[must_use]
-    pub fn key(&self) -> Option<&Key> {
-        match self {
-            Self::Private(key) => Some(key),
-            Self::Public(_) => None,
-        }
-    }
-}
-
 /// Why a request is denied; in the order in which it is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Denial {
@@ -156,23 +107,25 @@ pub struct Decision<'a> {
     /// The workspace of the key, once that is known.
     pub workspace: Option<&'a WorkspaceId>,
     /// The key, once it is known and if it is a private one.
-    pub key: Option<&'a Key>,
+    pub key: Option<&'a KeyFacts>,
     /// The permission that was asked for, once it is known.
     pub permission: Option<&'a PermissionName>,
     /// Where the key's workspace lives, if the request arrived elsewhere.
     pub right_instance: Option<&'a InstanceId>,
     /// The limit that has to count the request, if nothing else denies it.
-    pub limit: Option<(Counter, RequestsPerHour)>,
+    pub limit: Option<(Counter<'a>, RequestsPerHour)>,
     /// What that limit says, once it was asked.
     pub rate_limit: Option<RateLimit>,
 }
 
 /// Decides everything but whether the rate limit is used up, which only a count can tell. `subject` is
-/// what was found behind the credential.
+/// what was found behind the credential, `owns_identifiers` whether the identifiers in the question are
+/// all its workspace's.
 #[must_use]
 pub fn decide<'a>(
     question: &Question<'_>,
     subject: Option<&'a Subject>,
+    owns_identifiers: bool,
     now: Timestamp,
 ) -> Decision<'a> {
     let mut decision = Decision {
@@ -184,7 +137,7 @@ pub fn decide<'a>(
         limit: None,
         rate_limit: None,
     };
-    decision.verdict = check(question, subject, now, &mut decision);
+    decision.verdict = check(question, subject, owns_identifiers, now, &mut decision);
     decision
 }
 
@@ -193,6 +146,7 @@ pub fn decide<'a>(
 fn check<'a>(
     question: &Question<'_>,
     subject: Option<&'a Subject>,
+    owns_identifiers: bool,
     now: Timestamp,
     found: &mut Decision<'a>,
 ) -> Result<(), Denial> {
@@ -202,44 +156,43 @@ fn check<'a>(
         Credential::Presented(_) | Credential::Public(_) => {}
     }
     let subject = subject
-        .filter(|subject| question.audience.includes(subject.bearer.workspace()))
+        .filter(|subject| question.audience.includes(&subject.tenant.workspace))
         .ok_or(Denial::KeyUnknown)?;
-    let workspace = subject.bearer.workspace();
-    found.workspace = Some(workspace);
-    found.key = subject.bearer.key();
+    let tenant = &**subject.tenant;
+    found.workspace = Some(&tenant.workspace);
+    found.key = subject.key();
     if found.key.is_some_and(|key| key.is_expired(now)) {
         return Err(Denial::KeyExpired);
     }
-    if question.workspace.is_some_and(|asked| asked != workspace) {
+    if question.workspace.is_some_and(|asked| *asked != tenant.workspace) {
         return Err(Denial::WorkspaceMismatch);
     }
-    if let (Some(arrived), Some(lives)) = (question.instance, &subject.instance)
+    if let (Some(arrived), Some(lives)) = (question.instance, &tenant.instance)
         && arrived != lives
     {
         found.right_instance = Some(lives);
         return Err(Denial::WrongInstance);
     }
-    let permission = find_permission(question.action, &subject.catalog)?;
+    let index = find_permission(question.action, &tenant.catalog)?;
+    let permission = index.map(|index| &tenant.catalog.permissions()[index]);
     found.permission = permission.map(|permission| &permission.name);
     match &subject.bearer {
-        Bearer::Public(_) => {
+        Bearer::Public => {
             if !permission.is_some_and(|permission| permission.public) {
                 return Err(Denial::PublicKeyNotAllowed);
             }
         }
-        Bearer::Private(key) => check_private(question, key, permission, subject)?,
+        Bearer::Private(key) => check_private(key, index, question.client_ip)?,
     }
-    if !question.identifiers.iter().all(|id| subject.identifiers.contains(id)) {
+    if !question.identifiers.is_empty() && !owns_identifiers {
         return Err(Denial::IdentifierUnknown);
     }
     found.limit = limit(subject, permission);
     Ok(())
 }
 
-fn find_permission<'a>(
-    action: Action<'_>,
-    catalog: &'a Catalog,
-) -> Result<Option<&'a Permission>, Denial> {
+/// The place of the permission that is asked for, if one is.
+fn find_permission(action: Action<'_>, catalog: &Catalog) -> Result<Option<usize>, Denial> {
     match action {
         Action::None => Ok(None),
         Action::Permission(name) => catalog.find(name).map(Some).ok_or(Denial::PermissionUnknown),
@@ -251,20 +204,16 @@ fn find_permission<'a>(
 
 /// What is checked of private keys only: the permission, and the address.
 fn check_private(
-    question: &Question<'_>,
-    key: &Key,
-    permission: Option<&Permission>,
-    subject: &Subject,
+    key: &KeyFacts,
+    permission: Option<usize>,
+    client_ip: Option<IpAddr>,
 ) -> Result<(), Denial> {
-    if let Some(permission) = permission
-        && !subject.catalog.gives(&key.permissions, &permission.name)
-    {
+    if permission.is_some_and(|index| !key.permissions.contains(index)) {
         return Err(Denial::PermissionDenied);
     }
-    if !key.is_good_anywhere() {
-        let address = question.client_ip.ok_or(Denial::IpMissing)?;
-        let mut sets = subject.network_sets.iter();
-        if !key.allowed_ips.contain(address) && !sets.any(|set| set.contain(address)) {
+    if key.origins.is_some() {
+        let address = client_ip.ok_or(Denial::IpMissing)?;
+        if !key.is_good_at(address) {
             return Err(Denial::IpDenied);
         }
     }
@@ -272,17 +221,16 @@ fn check_private(
 }
 
 /// The limit that counts a request: the permission's own or, if it has none, the workspace's.
-fn limit(subject: &Subject, permission: Option<&Permission>) -> Option<(Counter, RequestsPerHour)> {
+fn limit<'a>(
+    subject: &'a Subject,
+    permission: Option<&'a Permission>,
+) -> Option<(Counter<'a>, RequestsPerHour)> {
     let own = permission.and_then(|permission| {
-        permission.requests_per_hour.map(|limit| (Some(permission.name.clone()), limit))
+        permission.requests_per_hour.map(|limit| (Some(&permission.name), limit))
     });
-    let (permission, limit) = own.or(subject.requests_per_hour.map(|limit| (None, limit)))?;
-    let counter = Counter {
-        workspace: subject.bearer.workspace().clone(),
-        public: subject.bearer.key().is_none(),
-        permission,
-    };
-    Some((counter, limit))
+    let (permission, limit) =
+        own.or(subject.tenant.requests_per_hour.map(|limit| (None, limit)))?;
+    Some((Counter { public: subject.key().is_none(), permission }, limit))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What a key, a permission, an address and a decision are. Pure and synchronous: nothing here does
 //! I/O, waits, reads a clock or draws a random number, and nothing here knows of gRPC or SQL.
 
+mod address_set;
 mod caller;
 mod catalog;
 mod control;
@@ -14,21 +15,26 @@ mod member;
 mod name;
 mod network;
 mod permission;
+mod permission_set;
 mod public_key;
 mod rate_limit;
+mod revision;
 mod route;
 mod secret;
+mod shared;
+mod subject;
 mod timestamp;
 mod vault;
 mod workspace;
 
-pub use caller::{Access, Actor, Caller, Refusal};
+pub use address_set::AddressSet;
+pub use caller::{Access, Actor, Caller, ControlKey, Refusal};
 pub use catalog::{Catalog, InvalidCatalog, MAX_PERMISSIONS, Permission};
 pub use control::{
     BeyondCeiling, ControlPermission, WorkspaceScope, check_ceiling, control_catalog,
 };
 pub use credential::Credential;
-pub use decision::{Action, Audience, Bearer, Decision, Denial, Question, Subject, decide};
+pub use decision::{Action, Audience, Decision, Denial, Question, decide};
 pub use display_name::{DisplayName, InvalidDisplayName, fold_case};
 pub use identifier::{Identifier, IdentifierFilter, IdentifierId, IdentifierKind};
 pub use instance::{InstanceId, Instances, parse_endpoints};
@@ -40,10 +46,14 @@ pub use name::{
 };
 pub use network::{Cidr, InvalidCidr, NetworkSet, Networks};
 pub use permission::{Grant, InvalidPermission, PermissionName};
+pub use permission_set::PermissionSet;
 pub use public_key::PublicKey;
-pub use rate_limit::{Counter, RateLimit, RequestsPerHour};
+pub use rate_limit::{Counter, RateLimit, RequestsPerHour, Windows};
+pub use revision::{InvalidRevision, Revision};
 pub use route::{InvalidRoute, Method, Route, RouteTable, RouteTemplate};
 pub use secret::{ENTROPY_BYTES, InvalidKeyPrefix, InvalidSecret, KeyPrefix, Secret, SecretDigest};
+pub use shared::Shared;
+pub use subject::{Bearer, KeyFacts, Origins, Subject, Tenant};
 pub use timestamp::Timestamp;
 pub use vault::{
     EncryptionKey, EncryptionKeyId, InvalidEncryptionKey, NONCE_BYTES, SealedSecret, Unreadable,

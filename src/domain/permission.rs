@@ -1,5 +1,6 @@
 //! Permissions by name, and grants of them.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -40,6 +41,13 @@ impl PermissionName {
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// So that maps by names can be asked about any text: one that is no name is in none of them.
+impl Borrow<str> for PermissionName {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

@@ -19,6 +19,12 @@ impl PublicKey {
     /// How long a public key is, in characters. Private keys are longer.
     pub const LENGTH: usize = 6;
 
+    /// Its characters.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; Self::LENGTH] {
+        &self.0
+    }
+
     /// Makes a public key of random bytes. Of 62⁶ = 5.7 · 10¹⁰ values none is noticeably likelier.
     #[must_use]
     pub fn from_entropy(entropy: [u8; 8]) -> Self {

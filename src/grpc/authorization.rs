@@ -55,11 +55,11 @@ impl AuthorizationServer {
         }
         let asked = convert::asked(request, workspace)?;
         let question = asked.question(request, caller.scope(), &self.instances);
-        let subject = self.engine.find(&question).await?;
-        let decision = self.engine.decide(&question, subject.as_ref());
+        let found = self.engine.find(&question, asked.consistency).await?;
+        let decision = self.engine.decide(&question, &found);
         tracing::debug!(
             workspace = decision.workspace.map(tracing::field::display),
-            key = decision.key.map(|key| tracing::field::display(&key.name)),
+            key = decision.key.map(|key| tracing::field::display(&key.id)),
             verdict = ?decision.verdict,
             "decided"
         );

@@ -13,6 +13,7 @@ use crate::proto::{
     GetCatalogRequest, GetCatalogResponse, GetNetworkSetRequest, GetNetworkSetResponse,
     ListCatalogsRequest, ListCatalogsResponse, ListNetworkSetsRequest, ListNetworkSetsResponse,
 };
+use crate::store::Committed;
 
 #[derive(Debug)]
 pub(super) struct CatalogServer {
@@ -29,8 +30,9 @@ impl CatalogService for CatalogServer {
         let caller = caller_with(&request, ControlPermission::CatalogsWrite)?;
         caller.require_all_workspaces()?;
         let (id, catalog) = convert::apply_catalog(request.into_inner())?;
-        let applied = self.catalogs.apply(&caller, id, catalog).await?;
-        Ok(Response::new(ApplyCatalogResponse { catalog: Some(applied.into()) }))
+        let Committed { output, revision } = self.catalogs.apply(&caller, id, catalog).await?;
+        let (catalog, revision_token) = (Some(output.into()), convert::token(revision));
+        Ok(Response::new(ApplyCatalogResponse { catalog, revision_token }))
     }
 
     async fn get_catalog(
@@ -71,8 +73,9 @@ impl CatalogService for CatalogServer {
         caller.require_all_workspaces()?;
         let DeleteCatalogRequest { name } = request.into_inner();
         let id: CatalogId = name.parse().map_err(|error| Violation::new("name", error))?;
-        self.catalogs.delete(&caller, id).await?;
-        Ok(Response::new(DeleteCatalogResponse {}))
+        let Committed { output: (), revision } = self.catalogs.delete(&caller, id).await?;
+        let revision_token = convert::token(revision);
+        Ok(Response::new(DeleteCatalogResponse { revision_token }))
     }
 
     async fn apply_network_set(
@@ -82,8 +85,9 @@ impl CatalogService for CatalogServer {
         let caller = caller_with(&request, ControlPermission::NetworkSetsWrite)?;
         caller.require_all_workspaces()?;
         let (id, networks) = convert::apply_network_set(request.into_inner())?;
-        let applied = self.network_sets.apply(&caller, id, networks).await?;
-        Ok(Response::new(ApplyNetworkSetResponse { network_set: Some(applied.into()) }))
+        let Committed { output, revision } = self.network_sets.apply(&caller, id, networks).await?;
+        let (network_set, revision_token) = (Some(output.into()), convert::token(revision));
+        Ok(Response::new(ApplyNetworkSetResponse { network_set, revision_token }))
     }
 
     async fn get_network_set(
@@ -124,7 +128,8 @@ impl CatalogService for CatalogServer {
         caller.require_all_workspaces()?;
         let DeleteNetworkSetRequest { name } = request.into_inner();
         let id: NetworkSetId = name.parse().map_err(|error| Violation::new("name", error))?;
-        self.network_sets.delete(&caller, id).await?;
-        Ok(Response::new(DeleteNetworkSetResponse {}))
+        let Committed { output: (), revision } = self.network_sets.delete(&caller, id).await?;
+        let revision_token = convert::token(revision);
+        Ok(Response::new(DeleteNetworkSetResponse { revision_token }))
     }
 }

@@ -175,6 +175,7 @@ mod tests {
     use tower::service_fn;
 
     use super::*;
+    use crate::authorize::MemoryLimits;
     use crate::clock::SystemClock;
     use crate::store::{DatabaseUrl, Store};
 
@@ -184,7 +185,8 @@ mod tests {
     async fn layer(directory: &tempfile::TempDir, limits: Limits) -> GuardLayer {
         let url = DatabaseUrl::Sqlite(directory.path().join("claviger.db"));
         let store = Arc::new(Store::open(&url).await.unwrap());
-        let engine = Arc::new(Engine::new(store, Arc::new(SystemClock)));
+        let memory = MemoryLimits { max_staleness: Duration::from_secs(2), max_keys: 10 };
+        let engine = Arc::new(Engine::new(store, Arc::new(SystemClock), memory));
         GuardLayer::new(engine, limits, Arc::new(AtomicBool::new(true)))
     }
 

@@ -12,6 +12,7 @@ use crate::proto::{
     DeleteKeyResponse, GetKeyRequest, GetKeyResponse, ListKeysRequest, ListKeysResponse,
     RevealKeyRequest, RevealKeyResponse,
 };
+use crate::store::Committed;
 
 #[derive(Debug)]
 pub(super) struct KeyServer {
@@ -114,8 +115,9 @@ impl KeyService for KeyServer {
         let name = request.get_ref().name.parse::<KeyName>();
         let caller = self.admit(&request, Access::Write, workspace_of(&name)).await?;
         let name = name.map_err(|error| Violation::new("name", error))?;
-        self.keys.delete(&caller, name).await?;
-        Ok(Response::new(DeleteKeyResponse {}))
+        let Committed { output: (), revision } = self.keys.delete(&caller, name).await?;
+        let revision_token = convert::token(revision);
+        Ok(Response::new(DeleteKeyResponse { revision_token }))
     }
 }
 

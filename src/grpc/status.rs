@@ -10,7 +10,7 @@ use prost::Message;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use crate::authorize::AuthenticateError;
+use crate::authorize::{AuthenticateError, FindError};
 use crate::domain::Refusal;
 use crate::manage::{Error, Precondition, Resource, Violation};
 use crate::store::StoreError;
@@ -94,7 +94,7 @@ impl From<AuthenticateError> for Status {
             AuthenticateError::Address => {
                 status(Code::PermissionDenied, "CONTROL_KEY_ADDRESS_DENIED", message)
             }
-            AuthenticateError::Store(error) => error.into(),
+            AuthenticateError::Find(error) => error.into(),
         }
     }
 }
@@ -102,10 +102,20 @@ impl From<AuthenticateError> for Status {
 impl From<StoreError> for Status {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "a fault of the database");
-        match error {
-            StoreError::Database(_) => database_unavailable(),
-            StoreError::Corrupt(_) | StoreError::Interrupted => internal(),
-        }
+        fault(&error)
+    }
+}
+
+impl From<FindError> for Status {
+    fn from(error: FindError) -> Self {
+        fault(error.cause())
+    }
+}
+
+fn fault(error: &StoreError) -> Status {
+    match error {
+        StoreError::Database(_) => database_unavailable(),
+        StoreError::Corrupt(_) | StoreError::Interrupted => internal(),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::proto::{
     ListMembersResponse, ListWorkspacesRequest, ListWorkspacesResponse, RemoveMemberRequest,
     RemoveMemberResponse, UpdateWorkspaceRequest, UpdateWorkspaceResponse,
 };
+use crate::store::Committed;
 
 #[derive(Debug)]
 pub(super) struct WorkspaceServer {
@@ -100,8 +101,9 @@ impl WorkspaceService for WorkspaceServer {
         let caller =
             self.admit(&request, ControlPermission::WorkspacesWrite, id.as_ref().ok()).await?;
         let (id, patch) = convert::update_workspace(request.into_inner(), id)?;
-        let workspace = self.workspaces.update(&caller, id, patch).await?;
-        Ok(Response::new(UpdateWorkspaceResponse { workspace: Some(workspace.into()) }))
+        let Committed { output, revision } = self.workspaces.update(&caller, id, patch).await?;
+        let (workspace, revision_token) = (Some(output.into()), convert::token(revision));
+        Ok(Response::new(UpdateWorkspaceResponse { workspace, revision_token }))
     }
 
     async fn delete_workspace(
@@ -113,8 +115,9 @@ impl WorkspaceService for WorkspaceServer {
             self.admit(&request, ControlPermission::WorkspacesWrite, id.as_ref().ok()).await?;
         let id = id.map_err(|error| Violation::new("name", error))?;
         let DeleteWorkspaceRequest { name: _, force } = request.into_inner();
-        self.workspaces.delete(&caller, id, force).await?;
-        Ok(Response::new(DeleteWorkspaceResponse {}))
+        let Committed { output: (), revision } = self.workspaces.delete(&caller, id, force).await?;
+        let revision_token = convert::token(revision);
+        Ok(Response::new(DeleteWorkspaceResponse { revision_token }))
     }
 
     async fn add_member(
@@ -125,8 +128,9 @@ impl WorkspaceService for WorkspaceServer {
         let caller =
             self.admit(&request, ControlPermission::MembersWrite, parent.as_ref().ok()).await?;
         let (workspace, email, role) = convert::add_member(request.into_inner(), parent)?;
-        let member = self.members.add(&caller, workspace, email, role).await?;
-        Ok(Response::new(AddMemberResponse { member: Some(member.into()) }))
+        let added = self.members.add(&caller, workspace, email, role).await?;
+        let (member, revision_token) = (Some(added.output.into()), convert::token(added.revision));
+        Ok(Response::new(AddMemberResponse { member, revision_token }))
     }
 
     async fn list_members(
@@ -158,8 +162,9 @@ impl WorkspaceService for WorkspaceServer {
         let workspace = name.as_ref().ok().map(|name| &name.workspace);
         let caller = self.admit(&request, ControlPermission::MembersWrite, workspace).await?;
         let name = name.map_err(|error| Violation::new("name", error))?;
-        self.members.remove(&caller, name).await?;
-        Ok(Response::new(RemoveMemberResponse {}))
+        let Committed { output: (), revision } = self.members.remove(&caller, name).await?;
+        let revision_token = convert::token(revision);
+        Ok(Response::new(RemoveMemberResponse { revision_token }))
     }
 
     async fn create_identifier(
@@ -170,8 +175,9 @@ impl WorkspaceService for WorkspaceServer {
         let permission = ControlPermission::IdentifiersWrite;
         let caller = self.admit(&request, permission, parent.as_ref().ok()).await?;
         let draft = convert::create_identifier(request.into_inner(), parent)?;
-        let identifier = self.identifiers.create(&caller, draft).await?;
-        Ok(Response::new(CreateIdentifierResponse { identifier: Some(identifier.into()) }))
+        let Committed { output, revision } = self.identifiers.create(&caller, draft).await?;
+        let (identifier, revision_token) = (Some(output.into()), convert::token(revision));
+        Ok(Response::new(CreateIdentifierResponse { identifier, revision_token }))
     }
 
     async fn list_identifiers(
@@ -201,7 +207,8 @@ impl WorkspaceService for WorkspaceServer {
         let workspace = name.as_ref().ok().map(|name| &name.workspace);
         let caller = self.admit(&request, ControlPermission::IdentifiersWrite, workspace).await?;
         let name = name.map_err(|error| Violation::new("name", error))?;
-        self.identifiers.delete(&caller, name).await?;
-        Ok(Response::new(DeleteIdentifierResponse {}))
+        let Committed { output: (), revision } = self.identifiers.delete(&caller, name).await?;
+        let revision_token = convert::token(revision);
+        Ok(Response::new(DeleteIdentifierResponse { revision_token }))
     }
 }

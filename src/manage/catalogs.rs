@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::domain::{
     Caller, Catalog, CatalogId, Grant, Permission, PermissionName, Timestamp, control_catalog,
 };
-use crate::store::{Store, StoredCatalog, Transaction, UnitOfWork};
+use crate::store::{Committed, Store, StoredCatalog, Transaction, UnitOfWork};
 
 /// All catalogues.
 #[derive(Clone, Debug)]
@@ -61,13 +61,13 @@ impl Catalogs {
         caller: &Caller,
         id: CatalogId,
         catalog: Catalog,
-    ) -> Result<NamedCatalog, Error> {
+    ) -> Result<Committed<NamedCatalog>, Error> {
         refuse_reserved(&id)?;
         let now = self.clock.now();
         let work = ApplyCatalog { id, catalog, revision: new_id(now)?, now };
         let applied = self.store.transact(work).await?;
-        tracing::info!(catalog = %applied.id, by = %caller, "catalogue applied");
-        Ok(applied.into())
+        tracing::info!(catalog = %applied.output.id, by = %caller, "catalogue applied");
+        Ok(applied.map(NamedCatalog::from))
     }
 
     /// The catalogue of this id, the built-in one included.
@@ -100,11 +100,11 @@ impl Catalogs {
     ///
     /// # Errors
     /// See `CatalogService.DeleteCatalog` in the contract.
-    pub async fn delete(&self, caller: &Caller, id: CatalogId) -> Result<(), Error> {
+    pub async fn delete(&self, caller: &Caller, id: CatalogId) -> Result<Committed<()>, Error> {
         refuse_reserved(&id)?;
-        self.store.transact(DeleteCatalog { id: id.clone() }).await?;
+        let deleted = self.store.transact(DeleteCatalog { id: id.clone() }).await?;
         tracing::info!(catalog = %id, by = %caller, "catalogue deleted");
-        Ok(())
+        Ok(deleted)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::domain::{
     Caller, DisplayName, Identifier, IdentifierFilter, IdentifierId, IdentifierKind,
     IdentifierName, WorkspaceId,
 };
-use crate::store::{Store, Transaction, UnitOfWork};
+use crate::store::{Committed, Store, Transaction, UnitOfWork};
 
 /// The identifiers of all workspaces.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ impl Identifiers {
         &self,
         caller: &Caller,
         draft: IdentifierDraft,
-    ) -> Result<Identifier, Error> {
+    ) -> Result<Committed<Identifier>, Error> {
         let IdentifierDraft { workspace, id, kind, display_name } = draft;
         refuse_reserved(&workspace)?;
         let create_time = self.clock.now();
@@ -58,9 +58,9 @@ impl Identifiers {
         };
         let name = IdentifierName { workspace, id };
         let identifier = Identifier { name, kind, display_name, create_time };
-        self.store.transact(CreateIdentifier(identifier.clone())).await?;
+        let created = self.store.transact(CreateIdentifier(identifier.clone())).await?;
         tracing::info!(identifier = %identifier.name, by = %caller, "identifier created");
-        Ok(identifier)
+        Ok(created.map(|()| identifier))
     }
 
     /// At most `page_size` identifiers of a workspace behind this one, and whether there are more.
@@ -86,10 +86,14 @@ impl Identifiers {
     ///
     /// # Errors
     /// See `WorkspaceService.DeleteIdentifier` in the contract.
-    pub async fn delete(&self, caller: &Caller, name: IdentifierName) -> Result<(), Error> {
-        self.store.transact(DeleteIdentifier(name.clone())).await?;
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        name: IdentifierName,
+    ) -> Result<Committed<()>, Error> {
+        let deleted = self.store.transact(DeleteIdentifier(name.clone())).await?;
         tracing::info!(identifier = %name, by = %caller, "identifier deleted");
-        Ok(())
+        Ok(deleted)
     }
 }
 

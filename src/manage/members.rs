@@ -8,7 +8,7 @@ use super::error::{Error, Resource};
 use super::workspaces::refuse_reserved;
 use crate::clock::Clock;
 use crate::domain::{Caller, Email, Member, MemberName, Role, WorkspaceId};
-use crate::store::{Store, Transaction, UnitOfWork};
+use crate::store::{Committed, Store, Transaction, UnitOfWork};
 
 /// The members of all workspaces.
 #[derive(Clone, Debug)]
@@ -34,14 +34,14 @@ impl Members {
         workspace: WorkspaceId,
         email: Email,
         role: Role,
-    ) -> Result<Member, Error> {
+    ) -> Result<Committed<Member>, Error> {
         refuse_reserved(&workspace)?;
         let create_time = self.clock.now();
         let name = MemberName { workspace, id: new_id(create_time)? };
         let member = Member { name, email, role, create_time };
-        self.store.transact(AddMember(member.clone())).await?;
+        let added = self.store.transact(AddMember(member.clone())).await?;
         tracing::info!(member = %member.name, by = %caller, "member added");
-        Ok(member)
+        Ok(added.map(|()| member))
     }
 
     /// At most `page_size` members of a workspace behind this address, and whether there are more.
@@ -65,10 +65,10 @@ impl Members {
     ///
     /// # Errors
     /// See `WorkspaceService.RemoveMember` in the contract.
-    pub async fn remove(&self, caller: &Caller, name: MemberName) -> Result<(), Error> {
-        self.store.transact(RemoveMember(name.clone())).await?;
+    pub async fn remove(&self, caller: &Caller, name: MemberName) -> Result<Committed<()>, Error> {
+        let removed = self.store.transact(RemoveMember(name.clone())).await?;
         tracing::info!(member = %name, by = %caller, "member removed");
-        Ok(())
+        Ok(removed)
     }
 }
 

@@ -9,7 +9,7 @@ use super::entropy::new_id;
 use super::error::{Error, Precondition, Resource};
 use crate::clock::Clock;
 use crate::domain::{BeyondCeiling, Caller, NetworkSet, NetworkSetId, Networks, Timestamp};
-use crate::store::{Store, StoredNetworkSet, Transaction, UnitOfWork};
+use crate::store::{Committed, Store, StoredNetworkSet, Transaction, UnitOfWork};
 
 /// All network sets.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ impl NetworkSets {
         caller: &Caller,
         id: NetworkSetId,
         networks: Networks,
-    ) -> Result<NetworkSet, Error> {
+    ) -> Result<Committed<NetworkSet>, Error> {
         // It would say itself where it may be used from.
         if caller.key().network_sets.contains(&id) {
             return Err(BeyondCeiling::Addresses.into());
@@ -45,7 +45,7 @@ impl NetworkSets {
         let now = self.clock.now();
         let work = ApplyNetworkSet { id, networks, revision: new_id(now)?, now };
         let applied = self.store.transact(work).await?;
-        tracing::info!(network_set = %applied.id, by = %caller, "network set applied");
+        tracing::info!(network_set = %applied.output.id, by = %caller, "network set applied");
         Ok(applied)
     }
 
@@ -75,10 +75,10 @@ impl NetworkSets {
     ///
     /// # Errors
     /// See `CatalogService.DeleteNetworkSet` in the contract.
-    pub async fn delete(&self, caller: &Caller, id: NetworkSetId) -> Result<(), Error> {
-        self.store.transact(DeleteNetworkSet { id: id.clone() }).await?;
+    pub async fn delete(&self, caller: &Caller, id: NetworkSetId) -> Result<Committed<()>, Error> {
+        let deleted = self.store.transact(DeleteNetworkSet { id: id.clone() }).await?;
         tracing::info!(network_set = %id, by = %caller, "network set deleted");
-        Ok(())
+        Ok(deleted)
     }
 }
 

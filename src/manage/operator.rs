@@ -33,7 +33,7 @@ pub async fn initialize(
 ) -> Result<bool, Error> {
     let now = clock.now();
     let (epoch, key_id) = (new_id(now)?, new_id(now)?);
-    store.transact(Initialize { epoch, key_id, secret, now }).await
+    Ok(store.transact(Initialize { epoch, key_id, secret, now }).await?.output)
 }
 
 /// Deletes every operator key that a start or a reset made, and makes a new one with this secret.
@@ -47,7 +47,8 @@ pub async fn reset_operator_key(
     secret: Secret,
 ) -> Result<(), Error> {
     let now = clock.now();
-    store.transact(ResetOperatorKey { key_id: new_id(now)?, secret, now }).await
+    store.transact(ResetOperatorKey { key_id: new_id(now)?, secret, now }).await?;
+    Ok(())
 }
 
 struct Initialize {
@@ -77,7 +78,7 @@ impl UnitOfWork for Initialize {
         };
         tx.workspaces().insert(&workspace).await?;
         tx.keys()
-            .insert(&operator_key(self.key_id, &self.secret, self.now), &self.secret.digest())
+            .import(&operator_key(self.key_id, &self.secret, self.now), &self.secret.digest())
             .await?;
         tx.metadata().initialize(self.epoch, self.now).await?;
         Ok(true)
@@ -102,7 +103,7 @@ impl UnitOfWork for ResetOperatorKey {
             }
         }
         tx.keys()
-            .insert(&operator_key(self.key_id, &self.secret, self.now), &self.secret.digest())
+            .import(&operator_key(self.key_id, &self.secret, self.now), &self.secret.digest())
             .await?;
         Ok(())
     }

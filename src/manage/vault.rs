@@ -47,7 +47,7 @@ pub async fn rotate_encryption_key(
     let mut rotated = Rotated::default();
     loop {
         let without = rotated.unreadable.clone();
-        let some = store.transact(RotateSome { vault: Arc::clone(vault), without }).await?;
+        let some = store.transact(RotateSome { vault: Arc::clone(vault), without }).await?.output;
         if some.sealed == 0 && some.unreadable.is_empty() {
             return Ok(rotated);
         }
@@ -67,7 +67,7 @@ pub async fn rotate_encryption_key(
 pub async fn forget_unknown_secrets(store: &Arc<Store>, vault: &Arc<Vault>) -> Result<u64, Error> {
     let mut forgotten = 0;
     loop {
-        let some = store.transact(ForgetSome(Arc::clone(vault))).await?;
+        let some = store.transact(ForgetSome(Arc::clone(vault))).await?.output;
         if some == 0 {
             return Ok(forgotten);
         }

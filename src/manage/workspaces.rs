@@ -11,7 +11,7 @@ use crate::domain::{
     PublicKey, RequestsPerHour, Role, SecretVisibility, Timestamp, Vault, Workspace, WorkspaceId,
     WorkspaceScope,
 };
-use crate::store::{Store, Transaction, UnitOfWork};
+use crate::store::{Committed, Store, Transaction, UnitOfWork};
 
 /// How many workspaces are read at once.
 const BATCH: usize = 50;
@@ -137,7 +137,7 @@ impl Workspaces {
         &self,
         caller: &Caller,
         draft: WorkspaceDraft,
-    ) -> Result<CreatedWorkspace, Error> {
+    ) -> Result<Committed<CreatedWorkspace>, Error> {
         refuse_reserved(&draft.id)?;
         self.check_instance(draft.instance.as_ref())?;
         self.check_visibility(draft.policy.secret_visibility)?;
@@ -145,7 +145,7 @@ impl Workspaces {
         let work =
             CreateWorkspace { draft, first_key: Issue::new(caller, None, &self.vault, now)?, now };
         let created = self.store.transact(work).await?;
-        tracing::info!(workspace = %created.workspace.id, by = %caller, "workspace created");
+        tracing::info!(workspace = %created.output.workspace.id, by = %caller, "workspace created");
         Ok(created)
     }
 
@@ -198,25 +198,30 @@ impl Workspaces {
         caller: &Caller,
         id: WorkspaceId,
         patch: WorkspacePatch,
-    ) -> Result<Workspace, Error> {
+    ) -> Result<Committed<Workspace>, Error> {
         refuse_reserved(&id)?;
         self.check_instance(patch.instance.as_ref().and_then(Option::as_ref))?;
         self.check_visibility(patch.policy.secret_visibility.unwrap_or_default())?;
         let work = UpdateWorkspace { id, patch, now: self.clock.now() };
-        let workspace = self.store.transact(work).await?;
-        tracing::info!(workspace = %workspace.id, by = %caller, "workspace updated");
-        Ok(workspace)
+        let updated = self.store.transact(work).await?;
+        tracing::info!(workspace = %updated.output.id, by = %caller, "workspace updated");
+        Ok(updated)
     }
 
     /// Deletes a workspace; with `force`, its keys too.
     ///
     /// # Errors
     /// See `WorkspaceService.DeleteWorkspace` in the contract.
-    pub async fn delete(&self, caller: &Caller, id: WorkspaceId, force: bool) -> Result<(), Error> {
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        id: WorkspaceId,
+        force: bool,
+    ) -> Result<Committed<()>, Error> {
         refuse_reserved(&id)?;
-        self.store.transact(DeleteWorkspace { id: id.clone(), force }).await?;
+        let deleted = self.store.transact(DeleteWorkspace { id: id.clone(), force }).await?;
         tracing::info!(workspace = %id, force, by = %caller, "workspace deleted");
-        Ok(())
+        Ok(deleted)
     }
 
     /// Checks that what would be revealable can be sealed.

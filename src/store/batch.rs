@@ -1,9 +1,9 @@
 //! Deletes of very many rows.
 
 use sea_orm::prelude::*;
-use sea_orm::{Condition, DatabaseTransaction, EntityTrait, QuerySelect, TryGetableMany, Value};
+use sea_orm::{Condition, EntityTrait, QuerySelect, TryGetableMany, Value};
 
-use super::{Bounded, StoreError};
+use super::{StoreError, Writer};
 
 /// How many rows are deleted at once.
 const BATCH: u64 = 1_000;
@@ -11,7 +11,7 @@ const BATCH: u64 = 1_000;
 /// Deletes the rows that match, in batches: of very many, one statement would take longer than any may.
 /// `V` is the type of `id`, a column that tells the matching rows apart.
 pub(super) async fn delete_in_batches<E, V>(
-    tx: &Bounded<DatabaseTransaction>,
+    tx: &Writer,
     id: E::Column,
     matching: Condition,
 ) -> Result<(), StoreError>
@@ -25,7 +25,7 @@ where
 
 /// Deletes one batch of the rows that match, and says how many that were.
 pub(super) async fn delete_some<E, V>(
-    tx: &Bounded<DatabaseTransaction>,
+    tx: &Writer,
     id: E::Column,
     matching: &Condition,
 ) -> Result<u64, StoreError>

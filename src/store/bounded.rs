@@ -11,9 +11,13 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Runtim
 /// connection to send it on. A database that takes longer is as good as gone.
 pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_millis(900);
 
-/// A pool or a transaction whose every statement is answered in time, or is an error.
+/// A pool or a transaction whose every statement is answered in time, or is an error. A transaction
+/// carries what it changes along, as `N`.
 #[derive(Debug)]
-pub struct Bounded<C>(pub(super) C);
+pub struct Bounded<C, N = ()> {
+    pub(super) connection: C,
+    pub(super) notes: N,
+}
 
 /// What this comes to, or an error if it takes longer than a statement may.
 pub(super) async fn bounded<T>(
@@ -32,28 +36,28 @@ pub(super) async fn within<T>(
 }
 
 #[async_trait::async_trait]
-impl<C: ConnectionTrait> ConnectionTrait for Bounded<C> {
+impl<C: ConnectionTrait, N: Send + Sync> ConnectionTrait for Bounded<C, N> {
     fn get_database_backend(&self) -> DbBackend {
-        self.0.get_database_backend()
+        self.connection.get_database_backend()
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        bounded(self.0.execute_raw(statement)).await
+        bounded(self.connection.execute_raw(statement)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        bounded(self.0.execute_unprepared(sql)).await
+        bounded(self.connection.execute_unprepared(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        bounded(self.0.query_one_raw(statement)).await
+        bounded(self.connection.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        bounded(self.0.query_all_raw(statement)).await
+        bounded(self.connection.query_all_raw(statement)).await
     }
 
     fn support_returning(&self) -> bool {
-        self.0.support_returning()
+        self.connection.support_returning()
     }
 }

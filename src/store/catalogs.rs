@@ -2,12 +2,12 @@
 
 use sea_orm::prelude::*;
 use sea_orm::{
-    ActiveValue::Set, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait,
-    FromQueryResult, QueryOrder, QuerySelect,
+    ActiveValue::Set, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryOrder,
+    QuerySelect,
 };
 
 use super::entity::{catalog, read_json, read_time, write_json};
-use super::{Bounded, StoreError};
+use super::{Change, StoreError, Writer};
 use crate::domain::{Catalog, CatalogId, Permission, Timestamp};
 
 /// The catalogues. The built-in one is not among them.
@@ -101,7 +101,7 @@ impl<C: ConnectionTrait> Catalogs<'_, C> {
     }
 }
 
-impl Catalogs<'_, Bounded<DatabaseTransaction>> {
+impl Catalogs<'_, Writer> {
     /// The catalogue of this id, locked against changes until the transaction ends: what is granted
     /// from it now is not removed meanwhile.
     ///
@@ -141,6 +141,7 @@ impl Catalogs<'_, Bounded<DatabaseTransaction>> {
     /// # Errors
     /// If the database cannot be written.
     pub async fn update(&self, stored: &StoredCatalog) -> Result<(), StoreError> {
+        self.0.note(Change::Catalog(stored.id.clone()));
         catalog::Entity::update_many()
             .set(row(stored)?)
             .filter(catalog::Column::Id.eq(stored.id.as_str()))
@@ -154,6 +155,7 @@ impl Catalogs<'_, Bounded<DatabaseTransaction>> {
     /// # Errors
     /// If the database cannot be written.
     pub async fn delete(&self, id: &CatalogId) -> Result<(), StoreError> {
+        self.0.note(Change::Catalog(id.clone()));
         catalog::Entity::delete_by_id(id.as_str()).exec(self.0).await?;
         Ok(())
     }

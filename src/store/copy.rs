@@ -109,7 +109,7 @@ impl Store {
         if !self.metadata().is_initialized().await? {
             return Err(CopyError::Empty);
         }
-        let from: &DatabaseConnection = &self.read.0;
+        let from: &DatabaseConnection = &self.read.connection;
         let to = target.write.begin().await?;
         if workspace::Entity::find().count(&to).await? > 0
             || target.metadata().is_initialized().await?

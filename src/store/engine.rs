@@ -4,6 +4,7 @@
 use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use sea_orm::sqlx::pool::PoolOptions;
@@ -50,7 +51,9 @@ impl Store {
                 (pool.clone(), pool, STATEMENT_TIMEOUT, None)
             }
         };
-        Ok(Self { url: url.clone(), read: Bounded(read), write, patience, _lock: lock })
+        let read = Bounded { connection: read, notes: () };
+        let (revision, observer) = (Mutex::default(), OnceLock::new());
+        Ok(Self { url: url.clone(), read, write, patience, revision, observer, _lock: lock })
     }
 
     /// Brings the tables up to date. Of several servers that start at once, one does it.
@@ -81,7 +84,7 @@ impl Store {
 
     /// Closes every connection. What was committed is kept.
     pub async fn close(&self) {
-        for pool in [&self.read.0, &self.write] {
+        for pool in [&self.read.connection, &self.write] {
             // A server that is gone would not even answer this.
             match tokio::time::timeout(STATEMENT_TIMEOUT, pool.clone().close()).await {
                 Ok(Ok(())) => {}
@@ -129,7 +132,7 @@ async fn connect_sqlite(path: &Path, connections: u32) -> Result<DatabaseConnect
     Ok(Database::connect(options).await?)
 }
 
-async fn connect_remote(
+pub(super) async fn connect_remote(
     remote: &Remote,
     connections: u32,
 ) -> Result<DatabaseConnection, OpenError> {

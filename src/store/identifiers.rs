@@ -3,14 +3,12 @@
 use std::collections::HashSet;
 
 use sea_orm::prelude::*;
-use sea_orm::{
-    Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryOrder, QuerySelect,
-};
+use sea_orm::{Condition, ConnectionTrait, EntityTrait, QueryOrder, QuerySelect};
 
 use super::batch::delete_in_batches;
 use super::entity::identifier;
 use super::search::contains;
-use super::{Bounded, StoreError};
+use super::{StoreError, Writer};
 use crate::domain::{Identifier, IdentifierFilter, IdentifierId, IdentifierName, WorkspaceId};
 
 /// The identifiers.
@@ -68,7 +66,7 @@ impl<C: ConnectionTrait> Identifiers<'_, C> {
     }
 }
 
-impl Identifiers<'_, Bounded<DatabaseTransaction>> {
+impl Identifiers<'_, Writer> {
     /// Adds an identifier.
     ///
     /// # Errors

@@ -5,15 +5,15 @@ use std::collections::HashSet;
 use sea_orm::prelude::*;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait,
-    FromQueryResult, JoinType, QueryOrder, QuerySelect,
+    ActiveValue::Set, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType,
+    QueryOrder, QuerySelect,
 };
 
 use super::batch::delete_in_batches;
 use super::entity::{api_key, key_network_set, read_json, workspace};
 use super::search::{contains, none};
-use super::tenant::{Tenant, TenantRow, with_tenant};
-use super::{Bounded, StoreError};
+use super::tenant::{StoredTenant, TenantRow, with_tenant};
+use super::{Change, StoreError, Writer};
 use crate::domain::{
     CatalogId, Grant, Key, KeyFilter, KeyName, NetworkSetId, PermissionName, SecretDigest,
     Timestamp, WorkspaceId,
@@ -32,7 +32,7 @@ pub struct StoredKey {
     /// The key.
     pub key: Key,
     /// Its workspace.
-    pub tenant: Tenant,
+    pub tenant: StoredTenant,
 }
 
 #[derive(FromQueryResult)]
@@ -204,8 +204,17 @@ fn granted(
     }))
 }
 
-impl Keys<'_, Bounded<DatabaseTransaction>> {
-    /// Adds a key.
+impl Keys<'_, Writer> {
+    /// Adds a key whose secret somebody may have presented before.
+    ///
+    /// # Errors
+    /// See [`Self::insert`].
+    pub async fn import(&self, key: &Key, digest: &SecretDigest) -> Result<(), StoreError> {
+        self.0.note(Change::Key(*digest));
+        self.insert(key, digest).await
+    }
+
+    /// Adds a key whose secret is new.
     ///
     /// # Errors
     /// If the database cannot be written, holds the same secret, or lacks a network set that the key
@@ -248,11 +257,14 @@ impl Keys<'_, Bounded<DatabaseTransaction>> {
     /// # Errors
     /// If the database cannot be written.
     pub async fn delete(&self, name: &KeyName) -> Result<bool, StoreError> {
-        let deleted = api_key::Entity::delete_many()
-            .filter(api_key::Column::Id.eq(name.id))
+        let row = api_key::Entity::find_by_id(name.id)
             .filter(api_key::Column::WorkspaceId.eq(name.workspace.as_str()))
-            .exec(self.0)
+            .one(self.0)
             .await?;
+        let Some(row) = row else { return Ok(false) };
+        let digest = row.digest.try_into().map_err(|_| StoreError::Corrupt("api_keys.digest"))?;
+        self.0.note(Change::Key(SecretDigest::from_bytes(digest)));
+        let deleted = api_key::Entity::delete_by_id(name.id).exec(self.0).await?;
         Ok(deleted.rows_affected > 0)
     }
 
@@ -261,6 +273,7 @@ impl Keys<'_, Bounded<DatabaseTransaction>> {
     /// # Errors
     /// If the database cannot be written.
     pub async fn delete_all(&self, workspace: &WorkspaceId) -> Result<(), StoreError> {
+        self.0.note(Change::Workspace(workspace.clone()));
         let matching = Condition::all().add(api_key::Column::WorkspaceId.eq(workspace.as_str()));
         delete_in_batches::<api_key::Entity, Uuid>(self.0, api_key::Column::Id, matching).await
     }

@@ -1,13 +1,11 @@
 //! Members.
 
 use sea_orm::prelude::*;
-use sea_orm::{
-    Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryOrder, QuerySelect,
-};
+use sea_orm::{Condition, ConnectionTrait, EntityTrait, QueryOrder, QuerySelect};
 
 use super::batch::delete_in_batches;
 use super::entity::member;
-use super::{Bounded, StoreError};
+use super::{StoreError, Writer};
 use crate::domain::{Actor, Email, Member, MemberName, Role, WorkspaceId};
 
 /// The members.
@@ -68,7 +66,7 @@ impl<C: ConnectionTrait> Members<'_, C> {
     }
 }
 
-impl Members<'_, Bounded<DatabaseTransaction>> {
+impl Members<'_, Writer> {
     /// Adds a member.
     ///
     /// # Errors

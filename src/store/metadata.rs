@@ -1,10 +1,10 @@
 //! What is known of the database itself.
 
-use sea_orm::{ActiveValue::Set, ConnectionTrait, DatabaseTransaction, EntityTrait};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait};
 use uuid::Uuid;
 
 use super::entity::metadata;
-use super::{Bounded, StoreError};
+use super::{StoreError, Writer};
 use crate::domain::Timestamp;
 
 /// The one row of `metadata`.
@@ -21,7 +21,7 @@ impl<C: ConnectionTrait> Metadata<'_, C> {
     }
 }
 
-impl Metadata<'_, Bounded<DatabaseTransaction>> {
+impl Metadata<'_, Writer> {
     /// Marks the first start as completed.
     ///
     /// # Errors
@@ -31,6 +31,7 @@ impl Metadata<'_, Bounded<DatabaseTransaction>> {
             id: Set(metadata::ONLY),
             epoch: Set(epoch),
             create_time: Set(now.as_micros()),
+            revision: Set(0),
         };
         metadata::Entity::insert(row).exec_without_returning(self.0).await?;
         Ok(())

@@ -7,10 +7,12 @@
 mod batch;
 mod bounded;
 mod catalogs;
+mod changes;
 mod copy;
 mod engine;
 mod entity;
 mod error;
+mod feed;
 mod identifiers;
 mod keys;
 mod lock;
@@ -26,14 +28,17 @@ mod transaction;
 mod url;
 mod workspaces;
 
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use sea_orm::{DatabaseConnection, DatabaseTransaction};
+use sea_orm::DatabaseConnection;
 
 pub use bounded::Bounded;
 pub use catalogs::{Catalogs, StoredCatalog};
+pub use changes::{Change, Observer};
 pub use copy::{Copied, CopyError};
 pub use error::{OpenError, StoreError};
+pub use feed::Feed;
 pub use identifiers::Identifiers;
 pub use keys::{Cursor, Keys, StoredKey};
 pub use members::Members;
@@ -41,10 +46,12 @@ pub use metadata::Metadata;
 pub use network_sets::{NetworkSets, StoredNetworkSet};
 pub use requests::{KeyRequest, KeyRequests};
 pub use sealed_secrets::SealedSecrets;
-pub use tenant::Tenant;
-pub use transaction::{AsStoreError, Transaction, UnitOfWork};
+pub use tenant::StoredTenant;
+pub use transaction::{AsStoreError, Committed, Transaction, UnitOfWork, Writer};
 pub use url::{DatabaseUrl, InvalidDatabaseUrl, Remote};
 pub use workspaces::Workspaces;
+
+use crate::domain::Revision;
 
 /// A database.
 #[derive(Debug)]
@@ -57,6 +64,10 @@ pub struct Store {
     write: DatabaseConnection,
     /// How long a transaction may wait to begin.
     patience: Duration,
+    /// The last revision that was seen.
+    revision: Mutex<Option<Revision>>,
+    /// Who is told what changed.
+    observer: OnceLock<Arc<dyn Observer>>,
     /// Held as long as the store is open; `None` where several processes may share the database.
     _lock: Option<lock::FileLock>,
 }
@@ -117,7 +128,7 @@ macro_rules! tables {
 }
 
 tables!(Store, Bounded<DatabaseConnection>, read);
-tables!(Transaction, Bounded<DatabaseTransaction>, inner);
+tables!(Transaction, Writer, inner);
 
 impl Transaction {
     /// The calls of `CreateKey` that may be repeated.

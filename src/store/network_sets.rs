@@ -2,12 +2,11 @@
 
 use sea_orm::prelude::*;
 use sea_orm::{
-    ActiveValue::Set, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, JoinType,
-    QueryOrder, QuerySelect,
+    ActiveValue::Set, Condition, ConnectionTrait, EntityTrait, JoinType, QueryOrder, QuerySelect,
 };
 
 use super::entity::{api_key, key_network_set, network_set, read_json, read_time, write_json};
-use super::{Bounded, StoreError};
+use super::{Change, StoreError, Writer};
 use crate::domain::{KeyName, NetworkSet, NetworkSetId, Timestamp, WorkspaceId};
 
 /// The network sets.
@@ -111,7 +110,7 @@ impl<C: ConnectionTrait> NetworkSets<'_, C> {
     }
 }
 
-impl NetworkSets<'_, Bounded<DatabaseTransaction>> {
+impl NetworkSets<'_, Writer> {
     /// The set of this id, locked against changes until the transaction ends.
     ///
     /// # Errors
@@ -182,6 +181,7 @@ impl NetworkSets<'_, Bounded<DatabaseTransaction>> {
     /// # Errors
     /// If the database cannot be written.
     pub async fn update(&self, stored: &StoredNetworkSet) -> Result<(), StoreError> {
+        self.0.note(Change::NetworkSet(stored.set.id.clone()));
         network_set::Entity::update_many()
             .set(row(stored)?)
             .filter(network_set::Column::Id.eq(stored.set.id.as_str()))
@@ -195,6 +195,7 @@ impl NetworkSets<'_, Bounded<DatabaseTransaction>> {
     /// # Errors
     /// If the database cannot be written.
     pub async fn delete(&self, id: &NetworkSetId) -> Result<(), StoreError> {
+        self.0.note(Change::NetworkSet(id.clone()));
         network_set::Entity::delete_by_id(id.as_str()).exec(self.0).await?;
         Ok(())
     }

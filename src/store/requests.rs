@@ -1,16 +1,16 @@
 //! The calls of `CreateKey` that may be repeated.
 
 use sea_orm::prelude::*;
-use sea_orm::{ActiveValue::Set, Condition, DatabaseTransaction, EntityTrait};
+use sea_orm::{ActiveValue::Set, Condition, EntityTrait};
 
 use super::batch::{delete_in_batches, delete_some};
 use super::entity::key_request;
-use super::{Bounded, StoreError};
+use super::{StoreError, Writer};
 use crate::domain::{Timestamp, WorkspaceId};
 
 /// The calls of `CreateKey` that carried a `request_id`.
 #[derive(Debug)]
-pub struct KeyRequests<'c>(pub(super) &'c Bounded<DatabaseTransaction>);
+pub struct KeyRequests<'c>(pub(super) &'c Writer);
 
 /// One such call.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 
 use sea_orm::prelude::*;
 use sea_orm::sea_query::ExprTrait;
-use sea_orm::{Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, QuerySelect};
+use sea_orm::{Condition, ConnectionTrait, EntityTrait, QuerySelect};
 
 use super::batch::{delete_in_batches, delete_some};
 use super::entity::sealed_secret;
-use super::{Bounded, StoreError};
+use super::{StoreError, Writer};
 use crate::domain::{EncryptionKey, KeyName, SealedSecret, WorkspaceId};
 
 /// The sealed secrets.
@@ -59,7 +59,7 @@ impl<C: ConnectionTrait> SealedSecrets<'_, C> {
     }
 }
 
-impl SealedSecrets<'_, Bounded<DatabaseTransaction>> {
+impl SealedSecrets<'_, Writer> {
     /// Keeps the sealed secret of a key.
     ///
     /// # Errors

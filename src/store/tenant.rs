@@ -9,7 +9,7 @@ use crate::domain::{CatalogId, InstanceId, Policy};
 
 /// A workspace as a decision on its keys needs it.
 #[derive(Clone, Debug)]
-pub struct Tenant {
+pub struct StoredTenant {
     /// The catalogue.
     pub catalog: CatalogId,
     /// The catalogue's revision; `None` for the built-in one, which is not in the database.
@@ -20,7 +20,7 @@ pub struct Tenant {
     pub policy: Policy,
 }
 
-/// The columns of [`Tenant`], by names that no key has.
+/// The columns of [`StoredTenant`], by names that no key has.
 #[derive(FromQueryResult)]
 pub(super) struct TenantRow {
     catalog_id: String,
@@ -29,7 +29,7 @@ pub(super) struct TenantRow {
     policy: String,
 }
 
-impl TryFrom<TenantRow> for Tenant {
+impl TryFrom<TenantRow> for StoredTenant {
     type Error = StoreError;
 
     fn try_from(row: TenantRow) -> Result<Self, StoreError> {

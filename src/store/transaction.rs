@@ -10,7 +10,9 @@ use sea_orm::{
 use tracing::Instrument;
 
 use super::bounded::{Bounded, bounded, within};
+use super::changes::Noted;
 use super::{Store, StoreError};
+use crate::domain::Revision;
 
 /// How often a transaction is begun that loses against others.
 const ATTEMPTS: usize = 5;
@@ -18,8 +20,11 @@ const ATTEMPTS: usize = 5;
 /// A transaction that is under way.
 #[derive(Debug)]
 pub struct Transaction {
-    pub(super) inner: Bounded<DatabaseTransaction>,
+    pub(super) inner: Writer,
 }
+
+/// The connection of a transaction, and what it has changed.
+pub type Writer = Bounded<DatabaseTransaction, Noted>;
 
 /// What happens within one transaction: all of it, or nothing. May be run again from the beginning
 /// if it lost against another.
@@ -34,6 +39,22 @@ pub trait UnitOfWork: Send + Sync + 'static {
         &self,
         tx: &Transaction,
     ) -> impl Future<Output = Result<Self::Output, Self::Error>> + Send;
+}
+
+/// What a transaction came to, once it is committed.
+#[derive(Debug)]
+pub struct Committed<T> {
+    /// That.
+    pub output: T,
+    /// A revision at which it counts; `None` if no server was ever started on the database.
+    pub revision: Option<Revision>,
+}
+
+impl<T> Committed<T> {
+    /// The same of something else.
+    pub fn map<U>(self, of: impl FnOnce(T) -> U) -> Committed<U> {
+        Committed { output: of(self.output), revision: self.revision }
+    }
 }
 
 /// An error that may be the database's.
@@ -55,7 +76,10 @@ impl Store {
     ///
     /// # Errors
     /// The work's own, or a [`StoreError`]. If that came of the commit, the outcome is unknown.
-    pub async fn transact<W: UnitOfWork>(self: &Arc<Self>, work: W) -> Result<W::Output, W::Error> {
+    pub async fn transact<W: UnitOfWork>(
+        self: &Arc<Self>,
+        work: W,
+    ) -> Result<Committed<W::Output>, W::Error> {
         let store = Arc::clone(self);
         let task = async move {
             for _ in 1..ATTEMPTS {
@@ -74,11 +98,32 @@ impl Store {
         }
     }
 
-    async fn attempt<W: UnitOfWork>(&self, work: &W) -> Result<W::Output, W::Error> {
+    async fn attempt<W: UnitOfWork>(&self, work: &W) -> Result<Committed<W::Output>, W::Error> {
         let tx = self.begin().await?;
         let output = work.run(&tx).await?;
-        bounded(tx.inner.0.commit()).await.map_err(StoreError::from)?;
-        Ok(output)
+        let changes = tx.inner.notes.take();
+        let revision = self.publish(&tx, &changes).await?;
+        let committed = self.commit(tx).await;
+        // Before anybody is told; and also if the outcome is unknown.
+        if let Some(observer) = self.observer.get() {
+            observer.changed(&changes);
+        }
+        committed?;
+        revision.inspect(|revision| self.see_revision(*revision));
+        Ok(Committed { output, revision: self.seen_revision() })
+    }
+
+    async fn commit(&self, tx: Transaction) -> Result<(), StoreError> {
+        let commit = tx.inner.connection.commit();
+        if self.is_remote() {
+            // Left to itself it may still be carried out; then other servers learn of it, and this one
+            // from them.
+            bounded(commit).await?;
+        } else {
+            // There is nobody to learn from: the outcome is waited for.
+            commit.await?;
+        }
+        Ok(())
     }
 
     async fn begin(&self) -> Result<Transaction, StoreError> {
@@ -93,7 +138,7 @@ impl Store {
         };
         let begun = within(self.patience, self.write.begin_with_options(options));
         let inner = begun.await?;
-        Ok(Transaction { inner: Bounded(inner) })
+        Ok(Transaction { inner: Bounded { connection: inner, notes: Noted::default() } })
     }
 }
 

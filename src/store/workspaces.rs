@@ -2,13 +2,13 @@
 
 use sea_orm::prelude::*;
 use sea_orm::{
-    ActiveValue::Set, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait,
-    FromQueryResult, QueryOrder, QuerySelect,
+    ActiveValue::Set, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryOrder,
+    QuerySelect,
 };
 
 use super::entity::{workspace, write_json};
-use super::tenant::{Tenant, TenantRow, with_tenant};
-use super::{Bounded, StoreError};
+use super::tenant::{StoredTenant, TenantRow, with_tenant};
+use super::{Change, StoreError, Writer};
 use crate::domain::{CatalogId, PublicKey, Workspace, WorkspaceId, WorkspaceScope};
 
 /// The workspaces.
@@ -39,7 +39,7 @@ impl<C: ConnectionTrait> Workspaces<'_, C> {
     pub async fn find_by_public_key(
         &self,
         key: &PublicKey,
-    ) -> Result<Option<(WorkspaceId, Tenant)>, StoreError> {
+    ) -> Result<Option<(WorkspaceId, StoredTenant)>, StoreError> {
         let query = workspace::Entity::find()
             .select_only()
             .column(workspace::Column::Id)
@@ -103,7 +103,7 @@ impl<C: ConnectionTrait> Workspaces<'_, C> {
     }
 }
 
-impl Workspaces<'_, Bounded<DatabaseTransaction>> {
+impl Workspaces<'_, Writer> {
     /// The workspace of this id, locked against every other change of it and of its keys until the transaction
     /// ends. That is what makes limits on its keys exact.
     ///
@@ -119,6 +119,10 @@ impl Workspaces<'_, Bounded<DatabaseTransaction>> {
     /// # Errors
     /// If the database cannot be written, or holds a workspace of this id or with this public key.
     pub async fn insert(&self, workspace: &Workspace) -> Result<(), StoreError> {
+        // Somebody may have presented it before.
+        if let Some(public_key) = workspace.public_key {
+            self.0.note(Change::PublicKey(public_key));
+        }
         let row = workspace::ActiveModel::try_from(workspace)?;
         workspace::Entity::insert(row).exec_without_returning(self.0).await?;
         Ok(())
@@ -129,6 +133,7 @@ impl Workspaces<'_, Bounded<DatabaseTransaction>> {
     /// # Errors
     /// If the database cannot be written.
     pub async fn update(&self, workspace: &Workspace) -> Result<(), StoreError> {
+        self.0.note(Change::Workspace(workspace.id.clone()));
         let changes = workspace::ActiveModel {
             display_name: Set(workspace.display_name.as_str().to_owned()),
             instance: Set(workspace.instance.as_ref().map(ToString::to_string)),
@@ -149,6 +154,7 @@ impl Workspaces<'_, Bounded<DatabaseTransaction>> {
     /// # Errors
     /// If the database cannot be written.
     pub async fn delete(&self, id: &WorkspaceId) -> Result<(), StoreError> {
+        self.0.note(Change::Workspace(id.clone()));
         workspace::Entity::delete_by_id(id.as_str()).exec(self.0).await?;
         Ok(())
     }

@@ -50,7 +50,8 @@ impl Database {
         T: Send + 'static,
         F: Run<S, T>,
     {
-        self.store.transact(Work { state, run, output: std::marker::PhantomData }).await
+        let work = Work { state, run, output: std::marker::PhantomData };
+        Ok(self.store.transact(work).await?.output)
     }
 
     pub async fn add_catalog(&self, catalog: &StoredCatalog) {

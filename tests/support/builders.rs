@@ -1,6 +1,6 @@
 //! What servers are asked.
 
-use claviger::proto::authorize_request::{Action, Credential};
+use claviger::proto::authorize_request::{Action, Consistency, Credential};
 use claviger::proto::{AuthorizeRequest, Catalog, HttpRequest, HttpRoute, Key, Permission};
 
 /// A key to be created.
@@ -95,6 +95,16 @@ impl QuestionBuilder {
 
     pub fn identifiers(mut self, ids: &[&str]) -> Self {
         self.0.identifiers = owned(ids);
+        self
+    }
+
+    pub fn at_least_as_fresh(mut self, token: &str) -> Self {
+        self.0.consistency = Some(Consistency::AtLeastAsFresh(token.to_owned()));
+        self
+    }
+
+    pub fn fully_consistent(mut self) -> Self {
+        self.0.consistency = Some(Consistency::FullyConsistent(true));
         self
     }
 

@@ -60,7 +60,7 @@ async fn keys(client: &Client, method: &str, parent: &str) -> Result<(), Status>
         "RevealKey" => client.reveal_key(&name).await.map(drop),
         "GetKey" => client.get_key(&name).await.map(drop),
         "ListKeys" => client.list_keys(parent).await.map(drop),
-        "DeleteKey" => client.delete_key(&name).await,
+        "DeleteKey" => client.delete_key(&name).await.map(drop),
         other => panic!("no such call: {other}"),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use claviger::clock::Clock;
+use claviger::clock::{Clock, SystemClock};
 use claviger::domain::Timestamp;
 
 #[derive(Debug)]
@@ -32,5 +32,11 @@ impl Default for FakeClock {
 impl Clock for FakeClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.0.load(Ordering::SeqCst)).unwrap()
+    }
+
+    /// The machine's own, and all that the clock was advanced by: leases run while tests do.
+    fn uptime(&self) -> Duration {
+        let advanced = self.0.load(Ordering::SeqCst) - Self::START_SECONDS * 1_000_000;
+        SystemClock.uptime() + Duration::from_micros(u64::try_from(advanced).unwrap())
     }
 }

@@ -63,6 +63,11 @@ impl TestDatabase {
         Self { engine, url: format!("{server}/{name}"), directory }
     }
 
+    /// The same database by another URL, for another server.
+    pub fn by(&self, url: String) -> Self {
+        Self::at(self.engine, url)
+    }
+
     /// A database that somebody else keeps, at this URL.
     pub fn at(engine: Engine, url: String) -> Self {
         Self { engine, url, directory: tempfile::tempdir().unwrap() }
@@ -70,7 +75,7 @@ impl TestDatabase {
 
     /// The same database, for another server: it has files of its own.
     pub fn again(&self) -> Self {
-        Self::at(self.engine, self.url.clone())
+        self.by(self.url.clone())
     }
 
     pub fn database_url(&self) -> DatabaseUrl {

@@ -122,9 +122,10 @@ impl Client {
         Ok(self.keys.clone().list_keys(request).await?.into_inner().keys)
     }
 
-    pub async fn delete_key(&self, name: &str) -> Result<(), Status> {
+    /// Deletes a key, and returns the revision token.
+    pub async fn delete_key(&self, name: &str) -> Result<String, Status> {
         let request = DeleteKeyRequest { name: name.to_owned() };
-        self.keys.clone().delete_key(request).await.map(drop)
+        Ok(self.keys.clone().delete_key(request).await?.into_inner().revision_token)
     }
 
     pub async fn clone_key(&self, name: &str) -> Result<CloneKeyResponse, Status> {
@@ -241,6 +242,13 @@ impl TestServer {
     pub async fn beside(other: &Self) -> Self {
         let database = other.database.again();
         let server = Self::start_on(database, other.clock.clone(), Settings::default()).await;
+        Self { operator_key: other.operator_key.clone(), ..server }
+    }
+
+    /// Another server on the same database, reached by another URL.
+    pub async fn beside_by(other: &Self, url: String) -> Self {
+        let database = other.database.by(url);
+        let server = Self::start_on(database, Arc::default(), Settings::default()).await;
         Self { operator_key: other.operator_key.clone(), ..server }
     }
 

@@ -6,9 +6,10 @@ use prost_types::Duration as ProtoDuration;
 
 use super::violations::Violations;
 use super::{optional_name, to_proto_time};
+use crate::authorize::Consistency;
 use crate::domain::{
     Action, Audience, Credential, Decision, Denial, IdentifierId, InstanceId, Instances,
-    InvalidName, Question, RateLimit, Timestamp, WorkspaceId, WorkspaceScope,
+    InvalidName, KeyFacts, KeyName, Question, RateLimit, Timestamp, WorkspaceId, WorkspaceScope,
 };
 use crate::manage::Error;
 use crate::proto::authorize_request as request;
@@ -23,6 +24,7 @@ pub(in crate::grpc) struct Asked {
     workspace: Option<WorkspaceId>,
     instance: Option<InstanceId>,
     identifiers: Vec<IdentifierId>,
+    pub(in crate::grpc) consistency: Consistency,
 }
 
 /// Parses what a request asks. `workspace` is the one that it names, if it names one.
@@ -37,6 +39,7 @@ pub(in crate::grpc) fn asked(
         workspace: _,
         instance,
         identifiers,
+        consistency,
     } = request;
     let mut violations = Violations::default();
     let client_ip = optional_name::<IpAddr>(client_ip).and_then(|address| {
@@ -47,7 +50,15 @@ pub(in crate::grpc) fn asked(
     let instance = optional_name::<InstanceId>(instance)
         .and_then(|instance| violations.note("instance", instance));
     let identifiers = violations.parse_all("identifiers", identifiers, MAX_IDENTIFIERS);
-    violations.finish(Some(Asked { client_ip, workspace, instance, identifiers }))
+    let consistency = match consistency {
+        Some(request::Consistency::AtLeastAsFresh(token)) => {
+            violations.note("at_least_as_fresh", token.parse()).map(Consistency::AtLeast)
+        }
+        Some(request::Consistency::FullyConsistent(true)) => Some(Consistency::Full),
+        Some(request::Consistency::FullyConsistent(false)) | None => None,
+    };
+    let consistency = consistency.unwrap_or_default();
+    violations.finish(Some(Asked { client_ip, workspace, instance, identifiers, consistency }))
 }
 
 impl Asked {
@@ -94,8 +105,8 @@ pub(in crate::grpc) fn authorize_response(
     AuthorizeResponse {
         allowed: verdict.is_ok(),
         reason: verdict.map_or_else(reason, |()| Reason::Allowed).into(),
-        key: key.map(|key| key.name.to_string()).unwrap_or_default(),
-        key_display_name: key.map(|key| key.display_name.as_str().to_owned()).unwrap_or_default(),
+        key: workspace.zip(*key).map(|(of, key)| key_name(of, key)).unwrap_or_default(),
+        key_display_name: key.map(|key| key.display_name.to_string()).unwrap_or_default(),
         workspace: workspace.map(ToString::to_string).unwrap_or_default(),
         permission: permission.map(ToString::to_string).unwrap_or_default(),
         rate_limit: rate_limit.map(|state| rate_limit_of(state, verdict, now)),
@@ -103,6 +114,10 @@ pub(in crate::grpc) fn authorize_response(
             .map(|instance| instances.endpoint(instance).to_owned())
             .unwrap_or_default(),
     }
+}
+
+fn key_name(workspace: &WorkspaceId, key: &KeyFacts) -> String {
+    KeyName { workspace: workspace.clone(), id: key.id }.to_string()
 }
 
 fn rate_limit_of(

@@ -3,14 +3,14 @@
 use uuid::Uuid;
 
 use super::violations::Violations;
-use super::{from_proto_time, page_size, to_proto_time};
+use super::{from_proto_time, page_size, to_proto_time, token};
 use crate::domain::{
     self, InvalidName, KeyFilter, MAX_GRANTS, MAX_NETWORKS, MAX_SCOPE, Timestamp, WorkspaceId,
 };
 use crate::grpc::page_token;
 use crate::manage::{CreatedKey, Error, KeyDraft, Violation};
 use crate::proto;
-use crate::store::Cursor;
+use crate::store::{Committed, Cursor};
 
 /// A `CreateKeyRequest` that holds together.
 pub(in crate::grpc) struct CreateKey {
@@ -98,19 +98,33 @@ pub(in crate::grpc) fn request_id(text: &str) -> Result<Option<Uuid>, Violation>
     id.ok_or_else(|| Violation::new("request_id", "must be a UUID in lower case"))
 }
 
-pub(in crate::grpc) fn clone_key_response(created: CreatedKey) -> proto::CloneKeyResponse {
-    let proto::CreateKeyResponse { key, secret, authorization_header } =
-        create_key_response(created);
-    proto::CloneKeyResponse { key, secret, authorization_header }
+pub(in crate::grpc) fn create_key_response(
+    created: Committed<CreatedKey>,
+) -> proto::CreateKeyResponse {
+    let Committed { output, revision } = created;
+    let proto::FirstKey { key, secret, authorization_header } = output.into();
+    let revision_token = token(revision);
+    proto::CreateKeyResponse { key, secret, authorization_header, revision_token }
 }
 
-pub(in crate::grpc) fn create_key_response(created: CreatedKey) -> proto::CreateKeyResponse {
-    let CreatedKey { key, secret } = created;
-    let authorization_header = secret.as_ref().map(domain::Secret::authorization_header);
-    proto::CreateKeyResponse {
-        key: Some(key.into()),
-        secret: secret.map(|secret| secret.expose().to_owned()).unwrap_or_default(),
-        authorization_header: authorization_header.unwrap_or_default(),
+pub(in crate::grpc) fn clone_key_response(
+    created: Committed<CreatedKey>,
+) -> proto::CloneKeyResponse {
+    let Committed { output, revision } = created;
+    let proto::FirstKey { key, secret, authorization_header } = output.into();
+    let revision_token = token(revision);
+    proto::CloneKeyResponse { key, secret, authorization_header, revision_token }
+}
+
+impl From<CreatedKey> for proto::FirstKey {
+    fn from(created: CreatedKey) -> Self {
+        let CreatedKey { key, secret } = created;
+        let authorization_header = secret.as_ref().map(domain::Secret::authorization_header);
+        Self {
+            key: Some(key.into()),
+            secret: secret.map(|secret| secret.expose().to_owned()).unwrap_or_default(),
+            authorization_header: authorization_header.unwrap_or_default(),
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) use member::add_member;
 pub(super) use network_set::{apply_network_set, listed_network_set};
 pub(super) use workspace::{create_workspace, create_workspace_response, update_workspace};
 
-use crate::domain::{RequestsPerHour, Timestamp};
+use crate::domain::{RequestsPerHour, Revision, Timestamp};
 use crate::manage::Violation;
 
 const DEFAULT_PAGE_SIZE: usize = 50;
@@ -43,6 +43,11 @@ pub(super) fn page_size(requested: i32) -> Result<usize, Violation> {
 /// A resource name that may be absent; proto3 strings are empty then.
 pub(super) fn optional_name<T: FromStr>(name: &str) -> Option<Result<T, T::Err>> {
     (!name.is_empty()).then(|| name.parse())
+}
+
+/// A revision, for callers to keep; empty if there is none.
+pub(super) fn token(revision: Option<Revision>) -> String {
+    revision.map(|revision| revision.to_string()).unwrap_or_default()
 }
 
 /// A rate limit; 0 is none.

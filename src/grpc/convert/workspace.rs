@@ -4,12 +4,13 @@ use std::collections::HashSet;
 
 use super::member::parse_role;
 use super::violations::Violations;
-use super::{optional_name, to_proto_limit, to_proto_time};
+use super::{optional_name, to_proto_limit, to_proto_time, token};
 use crate::domain::{
     self, Grant, InstanceId, InvalidName, KeyPrefix, MAX_GRANTS, SecretVisibility, WorkspaceId,
 };
 use crate::manage::{CreatedWorkspace, Error, PolicyPatch, WorkspaceDraft, WorkspacePatch};
 use crate::proto;
+use crate::store::Committed;
 
 /// The highest `max_keys`: what every engine counts quickly enough.
 const MAX_MAX_KEYS: u32 = 1_000_000_000;
@@ -52,15 +53,14 @@ pub(in crate::grpc) fn create_workspace(
 }
 
 pub(in crate::grpc) fn create_workspace_response(
-    created: CreatedWorkspace,
+    created: Committed<CreatedWorkspace>,
 ) -> proto::CreateWorkspaceResponse {
-    let CreatedWorkspace { workspace, first_key } = created;
-    let first_key = first_key.map(|first_key| {
-        let proto::CreateKeyResponse { key, secret, authorization_header } =
-            super::create_key_response(first_key);
-        proto::FirstKey { key, secret, authorization_header }
-    });
-    proto::CreateWorkspaceResponse { workspace: Some(workspace.into()), first_key }
+    let Committed { output: CreatedWorkspace { workspace, first_key }, revision } = created;
+    proto::CreateWorkspaceResponse {
+        workspace: Some(workspace.into()),
+        first_key: first_key.map(proto::FirstKey::from),
+        revision_token: token(revision),
+    }
 }
 
 /// A policy with every field set, each to be changed or not.

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::error::{Error, Resource};
 use crate::clock::Clock;
 use crate::domain::{Caller, Key, KeyFilter, KeyName, Secret, Vault, WorkspaceId};
-use crate::store::{Cursor, Store};
+use crate::store::{Committed, Cursor, Store};
 
 pub(super) use create::check_known;
 pub use create::{CreatedKey, KeyDraft};
@@ -47,12 +47,12 @@ impl Keys {
         workspace: WorkspaceId,
         draft: KeyDraft,
         request_id: Option<Uuid>,
-    ) -> Result<CreatedKey, Error> {
+    ) -> Result<Committed<CreatedKey>, Error> {
         let request = create::request(request_id, &draft);
         let issue = Issue::new(caller, request, &self.vault, self.clock.now())?;
         let work = create::CreateKey { workspace, draft, issue };
         let created = self.store.transact(work).await?;
-        tracing::info!(key = %created.key.name, by = %caller, "key created");
+        tracing::info!(key = %created.output.key.name, by = %caller, "key created");
         Ok(created)
     }
 
@@ -66,12 +66,12 @@ impl Keys {
         caller: &Caller,
         name: KeyName,
         request_id: Option<Uuid>,
-    ) -> Result<CreatedKey, Error> {
+    ) -> Result<Committed<CreatedKey>, Error> {
         let request = clone::request(request_id, &name);
         let issue = Issue::new(caller, request, &self.vault, self.clock.now())?;
         let work = clone::CloneKey { name: name.clone(), issue };
         let created = self.store.transact(work).await?;
-        tracing::info!(key = %created.key.name, of = %name, by = %caller, "key cloned");
+        tracing::info!(key = %created.output.key.name, of = %name, by = %caller, "key cloned");
         Ok(created)
     }
 
@@ -111,10 +111,10 @@ impl Keys {
     ///
     /// # Errors
     /// See `KeyService.DeleteKey` in the contract.
-    pub async fn delete(&self, caller: &Caller, name: KeyName) -> Result<(), Error> {
+    pub async fn delete(&self, caller: &Caller, name: KeyName) -> Result<Committed<()>, Error> {
         let work = delete::DeleteKey { name: name.clone(), now: self.clock.now() };
-        self.store.transact(work).await?;
+        let deleted = self.store.transact(work).await?;
         tracing::info!(key = %name, by = %caller, "key deleted");
-        Ok(())
+        Ok(deleted)
     }
 }

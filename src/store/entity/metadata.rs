@@ -13,6 +13,9 @@ pub struct Model {
     /// Tells this database from every other one.
     pub epoch: Uuid,
     pub create_time: i64,
+    /// Grows by one with every transaction that changes what servers may remember, and is locked from
+    /// then until that ends: whoever sees a revision sees all before it.
+    pub revision: i64,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -7,6 +7,7 @@
 
 pub(super) mod api_key;
 pub(super) mod catalog;
+pub(super) mod change;
 pub(super) mod identifier;
 pub(super) mod key_network_set;
 pub(super) mod key_request;

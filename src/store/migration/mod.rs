@@ -3,6 +3,7 @@
 mod columns;
 mod m20261121_create_tables;
 mod m20261122_add_public_keys_and_instances;
+mod m20261122_create_changes;
 mod m20261122_create_identifiers;
 mod m20261122_create_members;
 mod m20261122_create_network_sets;
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_add_public_keys_and_instances::Migration),
             Box::new(m20261122_create_identifiers::Migration),
             Box::new(m20261122_create_sealed_secrets::Migration),
+            Box::new(m20261122_create_changes::Migration),
         ]
     }
 }

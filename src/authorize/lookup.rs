@@ -1,0 +1,188 @@
+//! Looks credentials up in the database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+use tracing::Instrument;
+
+use super::cache::{Joined, Landed, Ticket};
+use super::entry::{CacheKey, Entry};
+use super::memory::Memory;
+use super::rate_limit::RateLimits;
+use crate::clock::Clock;
+use crate::domain::{
+    AddressSet, Bearer, Catalog, ControlKey, Credential, Key, KeyFacts, NetworkSetId, Shared,
+    Subject, Tenant, WorkspaceId, control_catalog,
+};
+use crate::store::{Store, StoreError, StoredKey, StoredTenant};
+
+/// How many look-ups are under way at once: fewer than there are connections, so that however many
+/// unknown credentials come, keys can be managed meanwhile.
+const MAX_CONCURRENT: usize = 12;
+
+/// Looks credentials up, each once however many wait for it.
+#[derive(Debug)]
+pub(super) struct Lookups {
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+    memory: Arc<Memory>,
+    rate_limits: RateLimits,
+    control_catalog: Arc<Shared<Catalog>>,
+    permits: Semaphore,
+    /// Where the store's connections live. Used from elsewhere they may hang, or die.
+    runtime: Handle,
+}
+
+impl Lookups {
+    /// Look-ups in this store, on the runtime that this is called on.
+    pub(super) fn new(store: Arc<Store>, clock: Arc<dyn Clock>, memory: Arc<Memory>) -> Self {
+        Self {
+            store,
+            clock,
+            memory,
+            rate_limits: RateLimits::default(),
+            control_catalog: Arc::new(Shared::new(control_catalog().clone())),
+            permits: Semaphore::new(MAX_CONCURRENT),
+            runtime: Handle::current(),
+        }
+    }
+
+    /// What is behind a credential now, or was when a look-up read it that is no older than `max_age`.
+    pub(super) async fn look_up(
+        self: &Arc<Self>,
+        credential: Credential,
+        key: CacheKey,
+        max_age: Duration,
+    ) -> Landed {
+        let joined = self.memory.join(key, self.clock.uptime(), max_age);
+        let mut landed = match joined {
+            Joined::UnderWay(landed) => landed,
+            Joined::First(ticket, landed) => {
+                let lookups = Arc::clone(self);
+                // To its end, even if nobody waits any more: others may have joined.
+                let task = async move { lookups.carry_out(credential, &ticket).await };
+                self.runtime.spawn(task.in_current_span());
+                landed
+            }
+        };
+        wait(&mut landed).await
+    }
+
+    async fn carry_out(&self, credential: Credential, ticket: &Ticket) {
+        let found = self.read(credential, ticket).await;
+        if let Err(error) = &found {
+            tracing::error!(%error, "a key could not be looked up");
+        }
+        self.memory.land(ticket, found.map_err(Arc::new), self.clock.uptime());
+    }
+
+    async fn read(
+        &self,
+        credential: Credential,
+        ticket: &Ticket,
+    ) -> Result<Option<Arc<Entry>>, StoreError> {
+        // It is never closed.
+        let _permit = self.permits.acquire().await;
+        let mark = ticket.mark();
+        let (subject, key) = match credential {
+            Credential::Missing | Credential::Malformed => return Ok(None),
+            Credential::Presented(digest) => {
+                let stored = self.store.keys().find_by_digest(&digest).await?;
+                let Some(StoredKey { key, tenant }) = stored else { return Ok(None) };
+                (self.private(mark, key, tenant).await?, digest.into())
+            }
+            Credential::Public(public) => {
+                let found = self.store.workspaces().find_by_public_key(&public).await?;
+                let Some((workspace, tenant)) = found else { return Ok(None) };
+                let tenant = self.tenant(mark, workspace, tenant).await?;
+                (Subject { tenant, bearer: Bearer::Public, control_key: None }, public.into())
+            }
+        };
+        Ok(Some(Entry::new(key, subject)))
+    }
+
+    async fn private(
+        &self,
+        mark: u64,
+        key: Key,
+        tenant: StoredTenant,
+    ) -> Result<Subject, StoreError> {
+        let tenant = self.tenant(mark, key.name.workspace.clone(), tenant).await?;
+        let network_sets = self.network_sets(mark, &key.network_sets).await?;
+        Ok(Subject {
+            bearer: Bearer::Private(KeyFacts::new(&key, &tenant.catalog, network_sets)),
+            control_key: tenant.workspace.is_reserved().then(|| Arc::new(ControlKey::new(key))),
+            tenant,
+        })
+    }
+
+    async fn tenant(
+        &self,
+        mark: u64,
+        workspace: WorkspaceId,
+        stored: StoredTenant,
+    ) -> Result<Arc<Shared<Tenant>>, StoreError> {
+        let tenant = Tenant {
+            catalog: self.catalog(mark, &stored).await?,
+            instance: stored.instance,
+            requests_per_hour: stored.policy.requests_per_hour,
+            windows: self.rate_limits.of(&workspace, self.clock.now()),
+            workspace,
+        };
+        Ok(self.memory.registry.tenant(mark, tenant))
+    }
+
+    async fn catalog(
+        &self,
+        mark: u64,
+        tenant: &StoredTenant,
+    ) -> Result<Arc<Shared<Catalog>>, StoreError> {
+        let id = &tenant.catalog;
+        if id.is_reserved() {
+            return Ok(Arc::clone(&self.control_catalog));
+        }
+        let missing = || StoreError::Corrupt("workspaces.catalog_id");
+        let revision = tenant.catalog_revision.ok_or_else(missing)?;
+        let registry = &self.memory.registry;
+        if let Some(catalog) = registry.catalog(id, revision) {
+            return Ok(catalog);
+        }
+        // It may have been applied again since the key was read; then it is newer, which is as
+        // good.
+        let stored = self.store.catalogs().find(id).await?.ok_or_else(missing)?;
+        Ok(registry.keep_catalog(mark, id, stored.revision, stored.catalog))
+    }
+
+    /// The networks of the sets that a key refers to. A set that is not there, which cannot be,
+    /// admits nobody.
+    async fn network_sets(
+        &self,
+        mark: u64,
+        ids: &[NetworkSetId],
+    ) -> Result<Vec<Arc<Shared<AddressSet>>>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let registry = &self.memory.registry;
+        let mut sets = Vec::with_capacity(ids.len());
+        for (id, revision) in self.store.network_sets().revisions(ids).await? {
+            if let Some(set) = registry.network_set(&id, revision) {
+                sets.push(set);
+            } else if let Some(stored) = self.store.network_sets().find(&id).await? {
+                let set = AddressSet::from(&stored.set.networks);
+                sets.push(registry.keep_network_set(mark, &id, stored.revision, set));
+            }
+        }
+        Ok(sets)
+    }
+}
+
+async fn wait(landed: &mut watch::Receiver<Option<Landed>>) -> Landed {
+    match landed.wait_for(Option::is_some).await {
+        Ok(landed) => landed.clone().unwrap_or_else(|| Err(Arc::new(StoreError::Interrupted))),
+        // It panicked.
+        Err(_nobody_lands) => Err(Arc::new(StoreError::Interrupted)),
+    }
+}
