@@ -100,6 +100,10 @@ pub struct Settings {
     #[arg(long, env = "CLAVIGER_MAX_CONCURRENT_REQUESTS", value_name = "NUMBER")]
     pub max_concurrent_requests: Option<usize>,
 
+    /// How many connections may be open at once, 1 to 1000000 [default: 10000]
+    #[arg(long, env = "CLAVIGER_MAX_CONNECTIONS", value_name = "NUMBER")]
+    pub max_connections: Option<usize>,
+
     /// How long a server may go on without knowing what another one on the same database has changed,
     /// 500 to 60000; then it asks the database each time [default: 2000]
     #[arg(long, env = "CLAVIGER_MAX_STALENESS_MILLISECONDS", value_name = "MILLISECONDS")]
@@ -246,6 +250,7 @@ impl Settings {
             log_format: self.log_format.or(other.log_format),
             request_timeout_seconds: self.request_timeout_seconds.or(other.request_timeout_seconds),
             max_concurrent_requests: self.max_concurrent_requests.or(other.max_concurrent_requests),
+            max_connections: self.max_connections.or(other.max_connections),
             max_staleness_milliseconds: self
                 .max_staleness_milliseconds
                 .or(other.max_staleness_milliseconds),
@@ -296,11 +301,12 @@ impl Settings {
                 self.request_timeout_seconds.unwrap_or(10),
                 1,
             )?,
-            max_concurrent_requests: self.max_concurrent_requests.unwrap_or(10_000),
+            max_concurrent_requests: million(
+                "max-concurrent-requests",
+                self.max_concurrent_requests,
+            )?,
+            max_connections: million("max-connections", self.max_connections)?,
         };
-        if !(1..=1_000_000).contains(&limits.max_concurrent_requests) {
-            return Err(invalid("max-concurrent-requests", "must lie between 1 and 1000000"));
-        }
         let memory = memory(self.max_staleness_milliseconds, self.max_cached_keys)?;
         let drain_timeout =
             seconds("drain-timeout-seconds", self.drain_timeout_seconds.unwrap_or(10), 0)?;
@@ -350,6 +356,16 @@ fn vault(current: Option<SecretText>, previous: Option<SecretText>) -> Result<Va
         return Err(invalid("secret-encryption-key", problem));
     }
     Ok(Vault::new(current, previous))
+}
+
+/// Ten thousand, unless it is another number up to a million.
+fn million(setting: &'static str, value: Option<usize>) -> Result<usize, ConfigError> {
+    let value = value.unwrap_or(10_000);
+    if (1..=1_000_000).contains(&value) {
+        Ok(value)
+    } else {
+        Err(invalid(setting, "must lie between 1 and 1000000"))
+    }
 }
 
 fn memory(
@@ -433,6 +449,10 @@ mod tests {
             (
                 Settings { max_concurrent_requests: Some(0), ..settings() },
                 "--max-concurrent-requests must lie",
+            ),
+            (
+                Settings { max_connections: Some(1_000_001), ..settings() },
+                "--max-connections must lie",
             ),
             (
                 Settings { max_staleness_milliseconds: Some(499), ..settings() },

@@ -20,7 +20,7 @@ const ARROWS: [(&str, &[&str]); 5] = [
 const CRATES: [(&str, &[&str]); 5] = [
     ("sea_orm", &["store"]),
     ("sea_orm_migration", &["store"]),
-    ("tonic", &["grpc", "server.rs", "cli", "proto.rs"]),
+    ("tonic", &["grpc", "server", "cli", "proto.rs"]),
     ("prost", &["grpc"]),
     ("prost_types", &["grpc"]),
 ];

@@ -123,10 +123,10 @@ impl Cache {
         let (shard, hash) = self.shard(key);
         let known = shard.known.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = known.find(hash, |entry| entry.key() == key) {
-            return if entry.subject().is_outdated() {
-                Recalled::Nothing
-            } else {
+            return if entry.is_current() {
                 Recalled::Known(Arc::clone(entry))
+            } else {
+                Recalled::Nothing
             };
         }
         drop(known);
@@ -201,14 +201,15 @@ impl Cache {
             misses.unknown.clear();
             let mut known = shard.known.write().unwrap_or_else(PoisonError::into_inner);
             self.len.fetch_sub(known.len(), Ordering::Relaxed);
-            known.clear();
+            known.drain().for_each(|entry| entry.set_cached(false));
         }
     }
 
     fn insert(&self, shard: &Shard, hash: u64, entry: Arc<Entry>) {
         let mut known = shard.known.write().unwrap_or_else(PoisonError::into_inner);
+        entry.set_cached(true);
         if let Some(found) = known.find_mut(hash, |found| found.key() == entry.key()) {
-            *found = entry;
+            std::mem::replace(found, entry).set_cached(false);
             return;
         }
         if self.len.load(Ordering::Relaxed) >= self.capacity && self.evict_one(&mut known, hash) {
@@ -228,7 +229,7 @@ impl Cache {
         let Some(key) = oldest.map(|entry| *entry.key()) else { return false };
         let hash = self.hasher.hash_one(key);
         known.find_entry(hash, |entry| *entry.key() == key).is_ok_and(|found| {
-            found.remove();
+            found.remove().0.set_cached(false);
             true
         })
     }
@@ -236,7 +237,7 @@ impl Cache {
     fn remove(&self, shard: &Shard, hash: u64, key: &CacheKey) {
         let mut known = shard.known.write().unwrap_or_else(PoisonError::into_inner);
         if let Ok(found) = known.find_entry(hash, |entry| entry.key() == key) {
-            found.remove();
+            found.remove().0.set_cached(false);
             self.len.fetch_sub(1, Ordering::Relaxed);
         }
     }

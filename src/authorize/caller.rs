@@ -1,9 +1,10 @@
 //! Authenticates callers, by the same rules as any other key.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Consistency, Engine, FindError};
+use super::entry::{CacheKey, Entry};
+use super::{Consistency, Engine, FindError, Found};
 use crate::domain::{Action, Actor, Audience, Caller, Credential, Denial, Question};
 
 /// Why a caller is not known.
@@ -23,6 +24,23 @@ pub enum AuthenticateError {
     Find(#[from] FindError),
 }
 
+/// Who called last on a connection, so that it need not be looked up again, nor the part of the cache be
+/// locked that every call of this caller would lock.
+#[derive(Debug, Default)]
+pub struct CallerMemo(Mutex<Option<Arc<Entry>>>);
+
+impl CallerMemo {
+    /// What is remembered of this credential, if it is the one of the last call.
+    fn get(&self, key: &CacheKey) -> Option<Arc<Entry>> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|last| last.key() == key && last.is_current()).map(Arc::clone)
+    }
+
+    fn set(&self, entry: &Arc<Entry>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(entry));
+    }
+}
+
 impl Engine {
     /// The caller that presents this credential from this address, and acts for this person.
     ///
@@ -33,6 +51,7 @@ impl Engine {
         credential: Credential,
         address: Option<IpAddr>,
         actor: Actor,
+        memo: Option<&CallerMemo>,
     ) -> Result<Caller, AuthenticateError> {
         let question = Question {
             credential,
@@ -43,15 +62,32 @@ impl Engine {
             identifiers: &[],
             audience: Audience::Callers,
         };
-        let found = self.find(&question, Consistency::Bounded).await?;
-        match self.decide(&question, &found).verdict {
-            Ok(()) => match found.subject().and_then(|subject| subject.control_key.as_ref()) {
-                Some(key) => Ok(Caller::new(Arc::clone(key), actor)),
-                None => Err(AuthenticateError::Invalid),
-            },
+        let remembered = memo.and_then(|memo| self.recall_caller(credential, memo));
+        let is_new = remembered.is_none();
+        let found = match remembered {
+            Some(found) => found,
+            None => self.find(&question, Consistency::Bounded).await?,
+        };
+        let decision = self.decide(&question, &found);
+        match decision.verdict {
+            Ok(()) => {
+                let entry = found.entry().ok_or(AuthenticateError::Invalid)?;
+                let key = entry.subject().control_key.as_ref().ok_or(AuthenticateError::Invalid)?;
+                if let Some(memo) = memo.filter(|_| is_new) {
+                    memo.set(entry);
+                }
+                Ok(Caller::new(Arc::clone(key), actor))
+            }
             Err(Denial::KeyMissing) => Err(AuthenticateError::Missing),
             Err(Denial::IpMissing | Denial::IpDenied) => Err(AuthenticateError::Address),
             Err(_) => Err(AuthenticateError::Invalid),
         }
+    }
+
+    /// Who presents this credential, if whoever called last did.
+    fn recall_caller(&self, credential: Credential, memo: &CallerMemo) -> Option<Found> {
+        let key = CacheKey::of(credential)?;
+        let entry = if self.is_current() { memo.get(&key) } else { None };
+        entry.map(|entry| Found::new(Some(entry)))
     }
 }

@@ -11,7 +11,7 @@ use super::lease::Lease;
 use super::lookup::Lookups;
 use super::memory::Memory;
 use crate::clock::Clock;
-use crate::domain::{Decision, Denial, IdentifierId, Question, Revision, Subject, decide};
+use crate::domain::{Decision, Denial, Question, Revision, Subject, decide};
 use crate::store::{OpenError, Store, StoreError};
 
 /// How much is remembered, and for how long.
@@ -55,12 +55,16 @@ pub struct Found {
 }
 
 impl Found {
-    fn new(entry: Option<Arc<Entry>>) -> Self {
+    pub(super) fn new(entry: Option<Arc<Entry>>) -> Self {
         Self { entry, owns_identifiers: false }
     }
 
+    pub(super) fn entry(&self) -> Option<&Arc<Entry>> {
+        self.entry.as_ref()
+    }
+
     /// The subject of the question, if there is one.
-    pub(super) fn subject(&self) -> Option<&Subject> {
+    fn subject(&self) -> Option<&Subject> {
         self.entry.as_ref().map(|entry| entry.subject())
     }
 }
@@ -167,21 +171,13 @@ impl Engine {
         };
         let owns_identifiers = match &entry {
             Some(entry) if !question.identifiers.is_empty() => {
-                self.owns(entry, question.identifiers).await?
+                let workspace = &entry.subject().tenant.workspace;
+                let owned = self.lookups.own(workspace, question.identifiers);
+                owned.await.map_err(FindError)?
             }
             _ => false,
         };
         Ok(Found { entry, owns_identifiers })
-    }
-
-    async fn owns(&self, entry: &Entry, identifiers: &[IdentifierId]) -> Result<bool, FindError> {
-        let workspace = &entry.subject().tenant.workspace;
-        let owned = self.store.identifiers().owned(workspace, identifiers).await;
-        let owned = owned.map_err(|error| {
-            tracing::error!(%error, "identifiers could not be looked up");
-            FindError(Arc::new(error))
-        })?;
-        Ok(identifiers.iter().all(|identifier| owned.contains(identifier)))
     }
 
     /// Decides on what [`Self::find`] found, counts a request that is allowed against its rate limit,

@@ -35,6 +35,9 @@ impl CacheKey {
     }
 }
 
+/// How exactly it is kept when a credential was presented, in microseconds.
+const RESOLUTION: i64 = 1_000;
+
 /// What was found behind a credential, and when that was last presented.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -42,14 +45,21 @@ pub(super) struct Entry {
     subject: Subject,
     /// In microseconds; 0 before the first time.
     last_seen: AtomicI64,
+    /// Whether it is in the cache: an entry that is not may be of what has changed since.
+    is_cached: AtomicBool,
     /// Whether it is listed among those whose `last_seen` is to be written.
     pub(super) is_listed: AtomicBool,
 }
 
 impl Entry {
     pub(super) fn new(key: CacheKey, subject: Subject) -> Arc<Self> {
-        let (last_seen, is_listed) = (AtomicI64::new(0), AtomicBool::new(false));
-        Arc::new(Self { key, subject, last_seen, is_listed })
+        Arc::new(Self {
+            key,
+            subject,
+            last_seen: AtomicI64::new(0),
+            is_cached: AtomicBool::new(false),
+            is_listed: AtomicBool::new(false),
+        })
     }
 
     pub(super) fn key(&self) -> &CacheKey {
@@ -60,14 +70,27 @@ impl Entry {
         &self.subject
     }
 
+    /// Whether it may be served, if anything may.
+    pub(super) fn is_current(&self) -> bool {
+        self.is_cached.load(Ordering::Acquire) && !self.subject.is_outdated()
+    }
+
+    /// Notes that it came into the cache, or left it.
+    pub(super) fn set_cached(&self, is_cached: bool) {
+        self.is_cached.store(is_cached, Ordering::Release);
+    }
+
     pub(super) fn last_seen(&self) -> i64 {
         self.last_seen.load(Ordering::Relaxed)
     }
 
-    /// Notes that the credential was presented. An instant before one that was noted counts for nothing.
+    /// Notes that the credential was presented. An instant before one that was noted, or less than a
+    /// millisecond behind it, counts for nothing: what is written less often moves between cores less
+    /// often.
     pub(super) fn see(&self, now: Timestamp) {
         let micros = now.as_micros();
-        if self.last_seen() < micros {
+        let last_seen = self.last_seen();
+        if last_seen == 0 || micros - last_seen >= RESOLUTION {
             // Before it is looked whether it is listed: whoever takes it off the list looks here after.
             self.last_seen.fetch_max(micros, Ordering::SeqCst);
         }

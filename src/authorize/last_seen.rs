@@ -102,8 +102,8 @@ mod tests {
         (0..number).map(|number| an_entry(number, &tenant)).collect()
     }
 
-    fn at(micros: i64) -> Timestamp {
-        Timestamp::from_micros(micros).unwrap()
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_micros(millis * 1_000).unwrap()
     }
 
     fn taken(seen: &LastSeen) -> Vec<(Uuid, Timestamp)> {
@@ -113,8 +113,8 @@ mod tests {
     #[test]
     fn b8_last_seen_never_moves_backwards() {
         let (seen, entries) = (LastSeen::default(), entries(1));
-        for micros in [5, 9, 7] {
-            seen.note(&entries[0], at(micros));
+        for millis in [5, 9, 7] {
+            seen.note(&entries[0], at(millis));
         }
         assert_eq!(taken(&seen), [(Uuid::nil(), at(9))]);
         assert_eq!(taken(&seen), []);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use super::cache::{Joined, Landed, Ticket};
@@ -13,8 +14,8 @@ use super::memory::Memory;
 use super::rate_limit::RateLimits;
 use crate::clock::Clock;
 use crate::domain::{
-    AddressSet, Bearer, Catalog, ControlKey, Credential, Key, KeyFacts, NetworkSetId, Shared,
-    Subject, Tenant, WorkspaceId, control_catalog,
+    AddressSet, Bearer, Catalog, ControlKey, Credential, IdentifierId, Key, KeyFacts, NetworkSetId,
+    Shared, Subject, Tenant, WorkspaceId, control_catalog,
 };
 use crate::store::{Store, StoreError, StoredKey, StoredTenant};
 
@@ -68,6 +69,28 @@ impl Lookups {
             }
         };
         wait(&mut landed).await
+    }
+
+    /// Whether a workspace owns all of these identifiers. They are not remembered.
+    pub(super) async fn own(
+        self: &Arc<Self>,
+        workspace: &WorkspaceId,
+        identifiers: &[IdentifierId],
+    ) -> Result<bool, Arc<StoreError>> {
+        let (lookups, workspace) = (Arc::clone(self), workspace.clone());
+        let identifiers = identifiers.to_vec();
+        let look_up = async move {
+            // It is never closed.
+            let _permit = lookups.permits.acquire().await;
+            let owned = lookups.store.identifiers().owned(&workspace, &identifiers).await?;
+            Ok::<_, StoreError>(identifiers.iter().all(|identifier| owned.contains(identifier)))
+        };
+        let look_up = AbortOnDropHandle::new(self.runtime.spawn(look_up.in_current_span()));
+        let owns = look_up.await.unwrap_or(Err(StoreError::Interrupted));
+        owns.map_err(|error| {
+            tracing::error!(%error, "identifiers could not be looked up");
+            Arc::new(error)
+        })
     }
 
     async fn carry_out(&self, credential: Credential, ticket: &Ticket) {

@@ -16,6 +16,6 @@ mod memory;
 mod rate_limit;
 mod registry;
 
-pub use caller::AuthenticateError;
+pub use caller::{AuthenticateError, CallerMemo};
 pub use engine::{Consistency, Engine, FindError, Found, MemoryLimits};
 pub use feed::Follower;

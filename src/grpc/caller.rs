@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use http::HeaderMap;
-use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Request, Status};
 
 use super::status::internal;
@@ -36,14 +35,6 @@ pub(super) fn actor(headers: &HeaderMap) -> Actor {
         }
         (Some(_), Some(_)) => Actor::Malformed,
     }
-}
-
-/// The address that a request comes from.
-pub(super) fn address(extensions: &http::Extensions) -> Option<IpAddr> {
-    let tcp = extensions.get::<TcpConnectInfo>().or_else(|| {
-        extensions.get::<TlsConnectInfo<TcpConnectInfo>>().map(TlsConnectInfo::get_ref)
-    });
-    tcp.and_then(TcpConnectInfo::remote_addr).map(|address| address.ip())
 }
 
 /// What a caller presented, for those who have to ask again whether it is good.

@@ -2,24 +2,24 @@
 //! authentication, and a net for panics.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, poll};
 use http::{Request, Response};
 use tokio::sync::Semaphore;
 use tonic::body::Body;
 use tonic::{Code, Status};
-use tower::{Layer, Service};
-use tracing::{Instrument, field};
+use tracing::{Instrument, Span, field};
 
-use super::caller::{Presented, actor, address, credential};
+use super::caller::{Presented, actor, credential};
 use super::status;
-use crate::authorize::Engine;
+use crate::authorize::{CallerMemo, Engine};
 
 /// The services that anyone may call: they tell nothing about keys.
 const OPEN: [&str; 3] = [
@@ -35,15 +35,17 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// How many calls may be under way at once; more are refused at once.
     pub max_concurrent_requests: usize,
+    /// How many connections may be open at once; more are closed at once.
+    pub max_connections: usize,
 }
 
-/// Puts a [`Guard`] before a service.
-#[derive(Clone, Debug)]
-pub struct GuardLayer {
+/// Admits requests of known callers to services.
+#[derive(Debug)]
+pub(super) struct Guard {
     engine: Arc<Engine>,
-    permits: Arc<Semaphore>,
+    permits: Semaphore,
     /// Of their own for what anyone may call, so that strangers cannot take those of callers.
-    open_permits: Arc<Semaphore>,
+    open_permits: Semaphore,
     timeout: Duration,
     prepared: Prepared,
 }
@@ -51,73 +53,58 @@ pub struct GuardLayer {
 /// Whether the database is known to be one that the server can serve from: set once.
 pub type Prepared = Arc<AtomicBool>;
 
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin<'a> {
+    pub(super) address: Option<IpAddr>,
+    /// Who called last from there, if that is remembered.
+    pub(super) memo: Option<&'a CallerMemo>,
+}
+
 /// How many calls of the open services may be under way at once.
 const MAX_CONCURRENT_OPEN: usize = 100;
 
-impl GuardLayer {
+impl Guard {
     /// Authenticates callers with this engine, within these limits, once the database is prepared.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, limits: Limits, prepared: Prepared) -> Self {
-        let permits = Arc::new(Semaphore::new(limits.max_concurrent_requests));
-        let open_permits = Arc::new(Semaphore::new(MAX_CONCURRENT_OPEN));
+    pub(super) fn new(engine: Arc<Engine>, limits: Limits, prepared: Prepared) -> Self {
+        let permits = Semaphore::new(limits.max_concurrent_requests);
+        let open_permits = Semaphore::new(MAX_CONCURRENT_OPEN);
         Self { engine, permits, open_permits, timeout: limits.request_timeout, prepared }
     }
-}
 
-impl<S> Layer<S> for GuardLayer {
-    type Service = Guard<S>;
-
-    fn layer(&self, inner: S) -> Guard<S> {
-        Guard { inner, layer: self.clone() }
-    }
-}
-
-/// Admits requests of known callers to a service.
-#[derive(Clone, Debug)]
-pub struct Guard<S> {
-    inner: S,
-    layer: GuardLayer,
-}
-
-impl<S> Service<Request<Body>> for Guard<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let span = tracing::info_span!("rpc", method = %request.uri().path(), code = field::Empty);
-        let inner = self.inner.clone();
-        let inner = std::mem::replace(&mut self.inner, inner);
-        let layer = self.layer.clone();
-        let answer = async move {
-            let response = match layer.admit(request, inner).await {
-                Ok(response) => response,
-                Err(status) => status.into_http(),
-            };
-            let code = code_of(&response);
-            tracing::Span::current().record("code", field::debug(code));
-            tracing::debug!("answered");
-            Ok(response)
-        };
-        answer.instrument(span).boxed()
-    }
-}
-
-impl GuardLayer {
-    async fn admit<S>(&self, request: Request<Body>, inner: S) -> Result<Response<Body>, Status>
+    /// Lets a service answer a request, in this span, if it may.
+    pub(super) async fn admit<F>(
+        &self,
+        request: Request<Body>,
+        origin: Origin<'_>,
+        span: Span,
+        serve: impl FnOnce(Request<Body>) -> F,
+    ) -> Response<Body>
     where
-        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        F: Future<Output = Result<Response<Body>, Infallible>>,
+    {
+        let answer = async {
+            let answer = self.answer(request, origin, serve).await;
+            let response = answer.unwrap_or_else(Status::into_http);
+            let span = Span::current();
+            if !span.is_disabled() {
+                span.record("code", field::debug(code_of(&response)));
+            }
+            tracing::debug!("answered");
+            response
+        };
+        answer.instrument(span).await
+    }
+
+    async fn answer<F>(
+        &self,
+        request: Request<Body>,
+        origin: Origin<'_>,
+        serve: impl FnOnce(Request<Body>) -> F,
+    ) -> Result<Response<Body>, Status>
+    where
+        F: Future<Output = Result<Response<Body>, Infallible>>,
     {
         // Everything is closed but what is listed: a service that is added is closed too.
         let is_open = OPEN.iter().any(|open| request.uri().path().starts_with(open));
@@ -128,37 +115,39 @@ impl GuardLayer {
             return Err(status::database_unavailable());
         }
         let answer = async {
-            let request = if is_open { request } else { self.authenticate(request).await? };
-            serve(request, inner).await
+            let request =
+                if is_open { request } else { self.authenticate(request, origin).await? };
+            match serve(request).await {
+                Ok(response) => Ok(response),
+                Err(never) => match never {},
+            }
         };
-        let answer = AssertUnwindSafe(answer).catch_unwind();
-        match tokio::time::timeout(self.timeout, answer).await {
-            Ok(Ok(answer)) => answer,
-            // The panic hook has logged where.
-            Ok(Err(_panic)) => Err(status::internal()),
-            Err(_elapsed) => Err(status::timed_out()),
-        }
+        let mut answer = pin!(AssertUnwindSafe(answer).catch_unwind());
+        // Most answers need not wait for anything, and no timer either.
+        let caught = match poll!(answer.as_mut()) {
+            Poll::Ready(caught) => caught,
+            Poll::Pending => match tokio::time::timeout(self.timeout, answer).await {
+                Ok(caught) => caught,
+                Err(_elapsed) => return Err(status::timed_out()),
+            },
+        };
+        // The panic hook has logged where.
+        caught.unwrap_or_else(|_panic| Err(status::internal()))
     }
 
     /// Finds out who calls, and notes it for the service.
-    async fn authenticate(&self, mut request: Request<Body>) -> Result<Request<Body>, Status> {
+    async fn authenticate(
+        &self,
+        mut request: Request<Body>,
+        origin: Origin<'_>,
+    ) -> Result<Request<Body>, Status> {
+        let Origin { address, memo } = origin;
         let credential = credential(request.headers());
-        let address = address(request.extensions());
         let actor = actor(request.headers());
-        let caller = self.engine.authenticate(credential, address, actor).await?;
+        let caller = self.engine.authenticate(credential, address, actor, memo).await?;
         request.extensions_mut().insert(caller);
         request.extensions_mut().insert(Presented { credential, address });
         Ok(request)
-    }
-}
-
-async fn serve<S>(request: Request<Body>, mut inner: S) -> Result<Response<Body>, Status>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-{
-    match inner.call(request).await {
-        Ok(response) => Ok(response),
-        Err(never) => match never {},
     }
 }
 
@@ -170,9 +159,7 @@ fn code_of(response: &Response<Body>) -> Code {
 
 #[cfg(test)]
 mod tests {
-    use std::future::{Future, pending, ready};
-
-    use tower::service_fn;
+    use std::future::{pending, ready};
 
     use super::*;
     use crate::authorize::MemoryLimits;
@@ -182,22 +169,26 @@ mod tests {
     const OPEN_PATH: &str = "/grpc.health.v1.Health/Check";
     const CLOSED_PATH: &str = "/claviger.v1.AuthorizationService/Authorize";
 
-    async fn layer(directory: &tempfile::TempDir, limits: Limits) -> GuardLayer {
+    fn limits(request_timeout: Duration) -> Limits {
+        Limits { request_timeout, max_concurrent_requests: 1, max_connections: 1 }
+    }
+
+    async fn guard(directory: &tempfile::TempDir, limits: Limits) -> Guard {
         let url = DatabaseUrl::Sqlite(directory.path().join("claviger.db"));
         let store = Arc::new(Store::open(&url).await.unwrap());
         let memory = MemoryLimits { max_staleness: Duration::from_secs(2), max_keys: 10 };
         let engine = Arc::new(Engine::new(store, Arc::new(SystemClock), memory));
-        GuardLayer::new(engine, limits, Arc::new(AtomicBool::new(true)))
+        Guard::new(engine, limits, Arc::new(AtomicBool::new(true)))
     }
 
     /// The code that a call ends with which a service serves in this way.
-    async fn code<F>(layer: &GuardLayer, path: &str, serve: fn(Request<Body>) -> F) -> Code
+    async fn code<F>(guard: &Guard, path: &str, serve: fn(Request<Body>) -> F) -> Code
     where
-        F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
+        F: Future<Output = Result<Response<Body>, Infallible>>,
     {
-        let mut guarded = layer.layer(service_fn(serve));
         let request = Request::builder().uri(path).body(Body::empty()).unwrap();
-        code_of(&guarded.call(request).await.unwrap())
+        let origin = Origin { address: None, memo: None };
+        code_of(&guard.admit(request, origin, Span::none(), serve).await)
     }
 
     fn answer(_: Request<Body>) -> std::future::Ready<Result<Response<Body>, Infallible>> {
@@ -207,61 +198,57 @@ mod tests {
     #[tokio::test]
     async fn p4_a_panic_is_an_error_and_the_next_call_is_served() {
         let directory = tempfile::tempdir().unwrap();
-        let limits =
-            Limits { request_timeout: Duration::from_secs(10), max_concurrent_requests: 1 };
-        let layer = layer(&directory, limits).await;
+        let limits = limits(Duration::from_secs(10));
+        let guard = guard(&directory, limits).await;
         for _ in 0..2 {
-            let panicking = code(&layer, OPEN_PATH, |_| async { panic!("on purpose") }).await;
+            let panicking = code(&guard, OPEN_PATH, |_| async { panic!("on purpose") }).await;
             assert_eq!(panicking, Code::Internal);
         }
-        assert_eq!(code(&layer, OPEN_PATH, answer).await, Code::Ok);
+        assert_eq!(code(&guard, OPEN_PATH, answer).await, Code::Ok);
     }
 
     #[tokio::test]
     async fn a_call_that_takes_too_long_and_a_call_too_many_are_errors() {
         let directory = tempfile::tempdir().unwrap();
-        let limits =
-            Limits { request_timeout: Duration::from_millis(50), max_concurrent_requests: 1 };
-        let layer = layer(&directory, limits).await;
-        assert_eq!(code(&layer, OPEN_PATH, |_| pending()).await, Code::DeadlineExceeded);
-        assert_eq!(code(&layer, OPEN_PATH, answer).await, Code::Ok);
+        let limits = limits(Duration::from_millis(50));
+        let guard = guard(&directory, limits).await;
+        assert_eq!(code(&guard, OPEN_PATH, |_| pending()).await, Code::DeadlineExceeded);
+        assert_eq!(code(&guard, OPEN_PATH, answer).await, Code::Ok);
 
         // Callers have permits of their own, which strangers cannot take; and the reverse.
-        let held = layer.permits.acquire().await.unwrap();
-        assert_eq!(code(&layer, CLOSED_PATH, answer).await, Code::Unavailable);
-        assert_eq!(code(&layer, OPEN_PATH, answer).await, Code::Ok);
+        let held = guard.permits.acquire().await.unwrap();
+        assert_eq!(code(&guard, CLOSED_PATH, answer).await, Code::Unavailable);
+        assert_eq!(code(&guard, OPEN_PATH, answer).await, Code::Ok);
         drop(held);
-        let _all = layer.open_permits.acquire_many(MAX_CONCURRENT_OPEN as u32).await.unwrap();
-        assert_eq!(code(&layer, OPEN_PATH, answer).await, Code::Unavailable);
-        assert_eq!(code(&layer, CLOSED_PATH, answer).await, Code::Unauthenticated);
+        let _all = guard.open_permits.acquire_many(MAX_CONCURRENT_OPEN as u32).await.unwrap();
+        assert_eq!(code(&guard, OPEN_PATH, answer).await, Code::Unavailable);
+        assert_eq!(code(&guard, CLOSED_PATH, answer).await, Code::Unauthenticated);
     }
 
     #[tokio::test]
     async fn p4_nothing_is_served_from_a_database_that_is_not_prepared() {
         let directory = tempfile::tempdir().unwrap();
-        let limits =
-            Limits { request_timeout: Duration::from_secs(10), max_concurrent_requests: 1 };
-        let layer = layer(&directory, limits).await;
-        layer.prepared.store(false, Ordering::Release);
-        assert_eq!(code(&layer, CLOSED_PATH, answer).await, Code::Unavailable);
-        assert_eq!(code(&layer, OPEN_PATH, answer).await, Code::Ok);
-        layer.prepared.store(true, Ordering::Release);
-        assert_eq!(code(&layer, CLOSED_PATH, answer).await, Code::Unauthenticated);
+        let limits = limits(Duration::from_secs(10));
+        let guard = guard(&directory, limits).await;
+        guard.prepared.store(false, Ordering::Release);
+        assert_eq!(code(&guard, CLOSED_PATH, answer).await, Code::Unavailable);
+        assert_eq!(code(&guard, OPEN_PATH, answer).await, Code::Ok);
+        guard.prepared.store(true, Ordering::Release);
+        assert_eq!(code(&guard, CLOSED_PATH, answer).await, Code::Unauthenticated);
     }
 
     #[tokio::test]
     async fn what_is_not_listed_as_open_is_closed() {
         let directory = tempfile::tempdir().unwrap();
-        let limits =
-            Limits { request_timeout: Duration::from_secs(10), max_concurrent_requests: 1 };
-        let layer = layer(&directory, limits).await;
+        let limits = limits(Duration::from_secs(10));
+        let guard = guard(&directory, limits).await;
         for open in [
             OPEN_PATH,
             "/grpc.health.v1.Health/Watch",
             "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
             "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
         ] {
-            assert_eq!(code(&layer, open, answer).await, Code::Ok, "{open}");
+            assert_eq!(code(&guard, open, answer).await, Code::Ok, "{open}");
         }
         for closed in [
             "/claviger.v1.KeyService/GetKey",
@@ -272,7 +259,7 @@ mod tests {
             "//grpc.health.v1.Health/Check",
             "/",
         ] {
-            assert_eq!(code(&layer, closed, answer).await, Code::Unauthenticated, "{closed}");
+            assert_eq!(code(&guard, closed, answer).await, Code::Unauthenticated, "{closed}");
         }
     }
 }

@@ -26,18 +26,13 @@ pub enum Readiness {
 
 /// Answers from what a monitor has last seen.
 #[derive(Clone, Debug)]
-pub struct HealthService(watch::Receiver<Readiness>);
+pub(super) struct HealthService(watch::Receiver<Readiness>);
 
 impl HealthService {
     /// Health as this channel tells it.
     #[must_use]
-    pub fn new(readiness: watch::Receiver<Readiness>) -> Self {
+    pub(super) fn new(readiness: watch::Receiver<Readiness>) -> Self {
         Self(readiness)
-    }
-
-    /// The channel that tells it.
-    pub(super) fn readiness(&self) -> watch::Receiver<Readiness> {
-        self.0.clone()
     }
 }
 

@@ -1,9 +1,11 @@
 //! The wire: tonic adapters, one thin file per service.
 
+mod answers;
 mod authorization;
 mod caller;
 mod catalogs;
 mod convert;
+mod front;
 mod guard;
 mod health;
 mod keys;
@@ -13,12 +15,15 @@ mod workspaces;
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 
-pub use guard::{Guard, GuardLayer, Limits, Prepared};
-pub use health::{HealthService, Readiness};
+pub use front::{Connection, Front};
+pub use guard::{Limits, Prepared};
+use health::HealthService;
+pub use health::Readiness;
 
 use crate::authorize::Engine;
 use crate::clock::Clock;
@@ -46,24 +51,39 @@ pub const SERVICES: [&str; 4] = [
     proto::workspace_service_server::SERVICE_NAME,
 ];
 
-/// All services. Callers must be authenticated by a [`Guard`] before a request gets here.
+/// What the services are made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where everything is kept.
+    pub store: Arc<Store>,
+    /// What decides.
+    pub engine: Arc<Engine>,
+    /// What tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// The instances that there are.
+    pub instances: Instances,
+    /// What seals the secrets that can be revealed.
+    pub vault: Arc<Vault>,
+    /// Whether the server can serve.
+    pub readiness: watch::Receiver<Readiness>,
+    /// How much is served at once.
+    pub limits: Limits,
+    /// Whether the database can be served from.
+    pub prepared: Prepared,
+}
+
+/// All services. Those that need the store are answered on the runtime that this is called on.
 ///
 /// # Errors
 /// If the descriptors that were compiled in cannot be read.
-pub fn routes(
-    store: &Arc<Store>,
-    engine: &Arc<Engine>,
-    clock: &Arc<dyn Clock>,
-    instances: Instances,
-    vault: &Arc<Vault>,
-    health: HealthService,
-) -> Result<Routes, tonic_reflection::server::Error> {
+pub fn front(parts: Parts) -> Result<Front, tonic_reflection::server::Error> {
+    let Parts { store, engine, clock, instances, vault, readiness, limits, prepared } = parts;
     let instances = Arc::new(instances);
-    let store = || Arc::clone(store);
-    let clock = || Arc::clone(clock);
+    let store = || Arc::clone(&store);
+    let clock = || Arc::clone(&clock);
     let actors = manage::Actors::new(store());
     let keys = keys::KeyServer {
-        keys: manage::Keys::new(store(), clock(), Arc::clone(vault)),
+        keys: manage::Keys::new(store(), clock(), Arc::clone(&vault)),
         actors: actors.clone(),
     };
     let workspaces = workspaces::WorkspaceServer {
@@ -71,7 +91,7 @@ pub fn routes(
             store(),
             clock(),
             Arc::clone(&instances),
-            Arc::clone(vault),
+            Arc::clone(&vault),
         ),
         members: manage::Members::new(store(), clock()),
         identifiers: manage::Identifiers::new(store(), clock()),
@@ -81,13 +101,12 @@ pub fn routes(
         catalogs: manage::Catalogs::new(store(), clock()),
         network_sets: manage::NetworkSets::new(store(), clock()),
     };
-    let authorization = authorization::AuthorizationServer {
-        engine: Arc::clone(engine),
+    let authorization = authorization::AuthorizationServer::new(
+        Arc::clone(&engine),
         instances,
-        clock: clock(),
-        readiness: health.readiness(),
-        permits: Arc::new(Semaphore::new(authorization::MAX_AT_ONCE)),
-    };
+        clock(),
+        readiness.clone(),
+    );
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
@@ -95,16 +114,23 @@ pub fn routes(
             // So that tools can print the details of errors.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
-    Ok(Routes::new(
-        AuthorizationServiceServer::new(authorization)
-            .max_decoding_message_size(MAX_AUTHORIZE_BYTES),
-    )
-    .add_service(KeyServiceServer::new(keys).max_decoding_message_size(MAX_MESSAGE_BYTES))
-    .add_service(
-        WorkspaceServiceServer::new(workspaces).max_decoding_message_size(MAX_MESSAGE_BYTES),
-    )
-    .add_service(CatalogServiceServer::new(catalogs).max_decoding_message_size(MAX_MESSAGE_BYTES))
-    .add_service(HealthServer::new(health).max_decoding_message_size(MAX_OPEN_BYTES))
-    .add_service(reflection().build_v1()?.max_decoding_message_size(MAX_OPEN_BYTES))
-    .add_service(reflection().build_v1alpha()?.max_decoding_message_size(MAX_OPEN_BYTES)))
+    let data = AuthorizationServiceServer::new(authorization)
+        .max_decoding_message_size(MAX_AUTHORIZE_BYTES);
+    let control =
+        Routes::new(KeyServiceServer::new(keys).max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(
+                WorkspaceServiceServer::new(workspaces)
+                    .max_decoding_message_size(MAX_MESSAGE_BYTES),
+            )
+            .add_service(
+                CatalogServiceServer::new(catalogs).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            )
+            .add_service(
+                HealthServer::new(HealthService::new(readiness))
+                    .max_decoding_message_size(MAX_OPEN_BYTES),
+            )
+            .add_service(reflection().build_v1()?.max_decoding_message_size(MAX_OPEN_BYTES))
+            .add_service(reflection().build_v1alpha()?.max_decoding_message_size(MAX_OPEN_BYTES));
+    let guard = guard::Guard::new(engine, limits, prepared);
+    Ok(Front::new(guard, data, control.prepare(), Handle::current()))
 }

@@ -93,11 +93,11 @@ impl Asked {
     }
 }
 
-/// The answer, given at this instant by a server that knows these instances.
+/// The answer of a server that knows these instances, given by this clock.
 pub(in crate::grpc) fn authorize_response(
     decision: &Decision<'_>,
     instances: &Instances,
-    now: Timestamp,
+    now: impl FnOnce() -> Timestamp,
 ) -> AuthorizeResponse {
     let Decision { verdict, workspace, key, permission, right_instance, limit: _, rate_limit } =
         decision;
@@ -109,7 +109,7 @@ pub(in crate::grpc) fn authorize_response(
         key_display_name: key.map(|key| key.display_name.to_string()).unwrap_or_default(),
         workspace: workspace.map(ToString::to_string).unwrap_or_default(),
         permission: permission.map(ToString::to_string).unwrap_or_default(),
-        rate_limit: rate_limit.map(|state| rate_limit_of(state, verdict, now)),
+        rate_limit: rate_limit.map(|state| rate_limit_of(state, verdict, now())),
         instance_endpoint: right_instance
             .map(|instance| instances.endpoint(instance).to_owned())
             .unwrap_or_default(),

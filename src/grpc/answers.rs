@@ -1,0 +1,154 @@
+//! The answers of `StreamAuthorize`.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, Stream, StreamExt};
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::{Status, Streaming};
+use tracing::Instrument;
+
+use super::authorization::{Asker, AuthorizationServer, CONCURRENT};
+use super::health::Readiness;
+use super::status;
+use crate::proto::{StreamAuthorizeRequest, StreamAuthorizeResponse};
+
+type Answer = Result<StreamAuthorizeResponse, Status>;
+
+/// Answers the questions of a stream in their order: most at once, the others each in a task of its own.
+/// Nobody polls a body whose client does not read it, and a look-up that stood still would hold up those
+/// who wait for the same key.
+pub(super) struct Answers {
+    questions: Streaming<StreamAuthorizeRequest>,
+    server: AuthorizationServer,
+    asker: Arc<Asker>,
+    readiness: watch::Receiver<Readiness>,
+    drained: BoxFuture<'static, ()>,
+    pending: VecDeque<Pending>,
+    end: End,
+}
+
+/// How far a stream is from its end.
+enum End {
+    /// Questions are taken.
+    NotYet,
+    /// No more are, and this is the last word.
+    Last(Status),
+    /// Everything is said.
+    Over,
+}
+
+enum Pending {
+    Answered(Answer),
+    Task(AbortOnDropHandle<Answer>),
+}
+
+impl Answers {
+    /// What this server answers to these questions, until it is shut down.
+    pub(super) fn new(
+        questions: Streaming<StreamAuthorizeRequest>,
+        server: AuthorizationServer,
+        asker: Asker,
+        readiness: watch::Receiver<Readiness>,
+    ) -> Self {
+        let mut watched = readiness.clone();
+        let drained = async move {
+            // Without a sender there is no server any more.
+            let _ = watched.wait_for(|now| *now == Readiness::Draining).await;
+        };
+        Self {
+            questions,
+            server,
+            asker: Arc::new(asker),
+            readiness,
+            drained: drained.boxed(),
+            pending: VecDeque::new(),
+            end: End::NotYet,
+        }
+    }
+
+    /// The next question; `None` when there are no more.
+    fn poll_question(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<StreamAuthorizeRequest, Status>>> {
+        // A client that never stops sending must hear it, too.
+        if *self.readiness.borrow() == Readiness::Draining {
+            return Poll::Ready(Some(Err(status::draining())));
+        }
+        if let Poll::Ready(question) = self.questions.poll_next_unpin(context) {
+            return Poll::Ready(question);
+        }
+        ready!(self.drained.poll_unpin(context));
+        Poll::Ready(Some(Err(status::draining())))
+    }
+
+    fn begin(&self, question: StreamAuthorizeRequest) -> Pending {
+        if let Some(answer) = self.server.streamed(&self.asker, &question).now_or_never() {
+            return Pending::Answered(answer);
+        }
+        // Begun anew: nothing was decided yet.
+        let (server, asker) = (self.server.clone(), Arc::clone(&self.asker));
+        let answer = async move { server.streamed(&asker, &question).await };
+        Pending::Task(AbortOnDropHandle::new(tokio::spawn(answer.in_current_span())))
+    }
+
+    /// The answer that is due next, if one is.
+    fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<Option<Answer>> {
+        if let Some(Pending::Task(task)) = self.pending.front_mut() {
+            let ended = ready!(task.poll_unpin(context));
+            self.pending.pop_front();
+            return Poll::Ready(Some(ended.unwrap_or_else(|_panic| Err(status::internal()))));
+        }
+        let due = self.pending.pop_front().map(|pending| match pending {
+            Pending::Answered(answer) => answer,
+            Pending::Task(_) => Err(status::internal()),
+        });
+        Poll::Ready(due)
+    }
+}
+
+impl Stream for Answers {
+    type Item = Answer;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Answer>> {
+        let this = self.get_mut();
+        while matches!(this.end, End::NotYet) && this.pending.len() < CONCURRENT {
+            match this.poll_question(context) {
+                Poll::Ready(Some(Ok(question))) => {
+                    let answer = this.begin(question);
+                    // Mostly it is due at once.
+                    let is_due = this.pending.is_empty() && matches!(answer, Pending::Answered(_));
+                    this.pending.push_back(answer);
+                    if is_due {
+                        break;
+                    }
+                }
+                Poll::Ready(Some(Err(last))) => this.end = End::Last(last),
+                Poll::Ready(None) => this.end = End::Over,
+                Poll::Pending => break,
+            }
+        }
+        match ready!(this.poll_due(context)) {
+            Some(Ok(answer)) => Poll::Ready(Some(Ok(answer))),
+            // Nothing follows an error.
+            Some(Err(error)) => {
+                this.pending.clear();
+                this.end = End::Over;
+                Poll::Ready(Some(Err(error)))
+            }
+            None => match std::mem::replace(&mut this.end, End::Over) {
+                End::NotYet => {
+                    this.end = End::NotYet;
+                    Poll::Pending
+                }
+                End::Last(last) => Poll::Ready(Some(Err(last))),
+                End::Over => Poll::Ready(None),
+            },
+        }
+    }
+}

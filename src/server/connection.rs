@@ -1,0 +1,107 @@
+//! One connection.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tonic::body::Body;
+
+use crate::grpc::Connection;
+
+/// Calls under way on one connection. Clients that want more open another.
+const MAX_STREAMS_PER_CONNECTION: u32 = 1_024;
+/// Streams that a client opened and reset before they were served, and that were reset for its
+/// errors, until its connection is closed (RUSTSEC-2024-0003, "rapid reset").
+const MAX_RESET_STREAMS: usize = 64;
+/// All headers of a call, in bytes.
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a silent connection is asked whether it is still there, and how long it may take to answer.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
+
+type Ended = Result<(), Box<dyn Error + Send + Sync>>;
+
+/// Serves a connection until its client closes it, or calls under way have ended once it is drained.
+pub(super) async fn serve(
+    stream: std::net::TcpStream,
+    connection: Connection,
+    tls: Option<TlsAcceptor>,
+    drain: watch::Receiver<bool>,
+) -> Ended {
+    // Small answers would wait for each other otherwise.
+    stream.set_nodelay(true)?;
+    let stream = TcpStream::from_std(stream)?;
+    match tls {
+        None => serve_http2(stream, connection, drain).await,
+        Some(tls) => {
+            let stream = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await??;
+            serve_http2(stream, connection, drain).await
+        }
+    }
+}
+
+async fn serve_http2<S>(stream: S, connection: Connection, drain: watch::Receiver<bool>) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let connection = Arc::new(connection);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let connection = Arc::clone(&connection);
+        async move { Ok::<_, Infallible>(connection.answer(request.map(Body::new)).await) }
+    });
+    let (interval, answer_within) = KEEPALIVE;
+    let serving = http2::Builder::new(Here)
+        .timer(TokioTimer::new())
+        .auto_date_header(false)
+        .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
+        .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
+        .max_local_error_reset_streams(MAX_RESET_STREAMS)
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .keep_alive_interval(interval)
+        .keep_alive_timeout(answer_within)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut serving = pin!(serving);
+    tokio::select! {
+        ended = &mut serving => return Ok(ended?),
+        () = begun(drain) => {}
+    }
+    serving.as_mut().graceful_shutdown();
+    Ok(serving.await?)
+}
+
+/// Waits until connections are drained.
+async fn begun(mut drain: watch::Receiver<bool>) {
+    // Without a sender there is nobody any more who could wait for an end.
+    let _ = drain.wait_for(|drain| *drain).await;
+}
+
+/// Runs what serves a request on the thread of its connection. Most of it never waits: that is run at
+/// once, and no task is made of it.
+#[derive(Clone, Copy, Debug)]
+struct Here;
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for Here {
+    fn execute(&self, future: F) {
+        let mut future: Pin<Box<F>> = Box::pin(future);
+        // Whatever it would wait for, it asks for again when the task is run.
+        if future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            tokio::task::spawn_local(future);
+        }
+    }
+}
