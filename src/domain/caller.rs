@@ -137,11 +137,11 @@ impl Caller {
         }
     }
 
-    /// Checks that the caller may act on this workspace.
+    /// Checks that the caller may act on the workspace of this id.
     ///
     /// # Errors
     /// If it may not.
-    pub fn require_scope(&self, workspace: &WorkspaceId) -> Result<(), Refusal> {
+    pub fn require_scope(&self, workspace: &str) -> Result<(), Refusal> {
         if self.scope().admits(workspace) { Ok(()) } else { Err(Refusal::Scope) }
     }
 
@@ -173,7 +173,7 @@ impl Caller {
             (true, Access::Read | Access::Reveal) => ControlPermission::ControlKeysRead,
             (true, Access::Write) => ControlPermission::ControlKeysWrite,
         })?;
-        workspace.map_or(Ok(()), |workspace| self.require_scope(workspace))
+        workspace.map_or(Ok(()), |workspace| self.require_scope(workspace.as_str()))
     }
 
     /// Checks that the person that the caller acts for, if it names one, may manage the keys of a

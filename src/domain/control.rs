@@ -158,16 +158,16 @@ impl WorkspaceScope {
         self.0.is_empty()
     }
 
-    /// Whether this workspace may be acted on.
+    /// Whether the workspace of this id may be acted on.
     #[must_use]
-    pub fn admits(&self, workspace: &WorkspaceId) -> bool {
-        self.is_all() || self.0.contains(workspace)
+    pub fn admits(&self, workspace: &str) -> bool {
+        self.is_all() || self.0.iter().any(|admitted| admitted.as_str() == workspace)
     }
 
     /// Whether everything that the other admits is admitted here too.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        self.is_all() || (!other.is_all() && other.0.iter().all(|workspace| self.admits(workspace)))
+        self.is_all() || (!other.is_all() && other.0.iter().all(|workspace| self.admits(workspace.as_str())))
     }
 
     /// The workspaces, in the order in which they were given.

@@ -22,8 +22,8 @@ pub struct Question<'a> {
     pub action: Action<'a>,
     /// Where its request came from, if that is known.
     pub client_ip: Option<IpAddr>,
-    /// The workspace that its request is for; `None`: whichever the key belongs to.
-    pub workspace: Option<&'a WorkspaceId>,
+    /// The id of the workspace that its request is for; `None`: whichever the key belongs to.
+    pub workspace: Option<&'a str>,
     /// The instance that its request arrived at; `None`: any.
     pub instance: Option<&'a InstanceId>,
     /// Identifiers in its request.
@@ -61,7 +61,7 @@ impl Audience<'_> {
     fn includes(self, workspace: &WorkspaceId) -> bool {
         match self {
             Self::Callers => workspace.is_reserved(),
-            Self::Subjects(scope) => !workspace.is_reserved() && scope.admits(workspace),
+            Self::Subjects(scope) => !workspace.is_reserved() && scope.admits(workspace.as_str()),
         }
     }
 }
@@ -164,7 +164,7 @@ fn check<'a>(
     if found.key.is_some_and(|key| key.is_expired(now)) {
         return Err(Denial::KeyExpired);
     }
-    if question.workspace.is_some_and(|asked| *asked != tenant.workspace) {
+    if question.workspace.is_some_and(|asked| asked != tenant.workspace.as_str()) {
         return Err(Denial::WorkspaceMismatch);
     }
     if let (Some(arrived), Some(lives)) = (question.instance, &tenant.instance)

@@ -41,6 +41,16 @@ macro_rules! resource_id {
                 &self.0
             }
 
+            /// The id in a whole resource name, where it stands.
+            ///
+            /// # Errors
+            /// If it is no such name.
+            pub fn id_in(name: &str) -> Result<&str, InvalidName> {
+                name.strip_prefix(concat!($collection, "/"))
+                    .filter(|id| is_resource_id(id))
+                    .ok_or(InvalidName { expected: concat!("`", $collection, "/{", $id, "}`") })
+            }
+
             /// Parses the last part of a resource name.
             ///
             /// # Errors
@@ -63,9 +73,7 @@ macro_rules! resource_id {
             type Err = InvalidName;
 
             fn from_str(name: &str) -> Result<Self, InvalidName> {
-                name.strip_prefix(concat!($collection, "/"))
-                    .and_then(|id| Self::from_id(id).ok())
-                    .ok_or(InvalidName { expected: concat!("`", $collection, "/{", $id, "}`") })
+                Self::id_in(name).map(|id| Self(id.to_owned()))
             }
         }
 

@@ -57,13 +57,14 @@ impl AuthorizationServer {
         Self(Arc::new(Parts { engine, instances, clock, readiness }))
     }
 
-    async fn answer(
+    pub(super) async fn answer(
         &self,
         caller: &Caller,
         request: &AuthorizeRequest,
     ) -> Result<AuthorizeResponse, Status> {
         let Parts { engine, instances, clock, readiness: _ } = &*self.0;
-        let workspace = convert::optional_name::<WorkspaceId>(&request.workspace);
+        let named = Some(request.workspace.as_str()).filter(|name| !name.is_empty());
+        let workspace = named.map(WorkspaceId::id_in);
         if let Some(Ok(workspace)) = &workspace {
             caller.require_scope(workspace)?;
         }

@@ -1,7 +1,6 @@
 //! What every request passes before it reaches a service: a span, limits, the caller's
 //! authentication, and a net for panics.
 
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -13,13 +12,14 @@ use std::time::Duration;
 use futures_util::{FutureExt, poll};
 use http::{Request, Response};
 use tokio::sync::Semaphore;
-use tonic::body::Body;
 use tonic::{Code, Status};
 use tracing::{Instrument, Span, field};
 
 use super::caller::{Presented, actor, credential};
+use super::reply::Reply;
 use super::status;
 use crate::authorize::{CallerMemo, Engine};
+use crate::domain::{Actor, Caller, Credential};
 
 /// The services that anyone may call: they tell nothing about keys.
 const OPEN: [&str; 3] = [
@@ -74,19 +74,19 @@ impl Guard {
     }
 
     /// Lets a service answer a request, in this span, if it may.
-    pub(super) async fn admit<F>(
+    pub(super) async fn admit<B, F>(
         &self,
-        request: Request<Body>,
+        request: Request<B>,
         origin: Origin<'_>,
         span: Span,
-        serve: impl FnOnce(Request<Body>) -> F,
-    ) -> Response<Body>
+        serve: impl FnOnce(Request<B>, Option<Admitted>) -> F,
+    ) -> Response<Reply>
     where
-        F: Future<Output = Result<Response<Body>, Infallible>>,
+        F: Future<Output = Result<Response<Reply>, Status>>,
     {
         let answer = async {
             let answer = self.answer(request, origin, serve).await;
-            let response = answer.unwrap_or_else(Status::into_http);
+            let response = answer.unwrap_or_else(|status| status.into_http().map(Reply::Other));
             let span = Span::current();
             if !span.is_disabled() {
                 span.record("code", field::debug(code_of(&response)));
@@ -97,14 +97,14 @@ impl Guard {
         answer.instrument(span).await
     }
 
-    async fn answer<F>(
+    async fn answer<B, F>(
         &self,
-        request: Request<Body>,
+        request: Request<B>,
         origin: Origin<'_>,
-        serve: impl FnOnce(Request<Body>) -> F,
-    ) -> Result<Response<Body>, Status>
+        serve: impl FnOnce(Request<B>, Option<Admitted>) -> F,
+    ) -> Result<Response<Reply>, Status>
     where
-        F: Future<Output = Result<Response<Body>, Infallible>>,
+        F: Future<Output = Result<Response<Reply>, Status>>,
     {
         // Everything is closed but what is listed: a service that is added is closed too.
         let is_open = OPEN.iter().any(|open| request.uri().path().starts_with(open));
@@ -114,13 +114,15 @@ impl Guard {
         if !is_open && !self.prepared.load(Ordering::Acquire) {
             return Err(status::database_unavailable());
         }
+        let asks = (!is_open).then(|| (credential(request.headers()), actor(request.headers())));
         let answer = async {
-            let request =
-                if is_open { request } else { self.authenticate(request, origin).await? };
-            match serve(request).await {
-                Ok(response) => Ok(response),
-                Err(never) => match never {},
-            }
+            let admitted = match asks {
+                Some((credential, actor)) => {
+                    Some(self.authenticate(credential, actor, origin).await?)
+                }
+                None => None,
+            };
+            serve(request, admitted).await
         };
         let mut answer = pin!(AssertUnwindSafe(answer).catch_unwind());
         // Most answers need not wait for anything, and no timer either.
@@ -135,24 +137,39 @@ impl Guard {
         caught.unwrap_or_else(|_panic| Err(status::internal()))
     }
 
-    /// Finds out who calls, and notes it for the service.
+    /// Finds out who calls.
     async fn authenticate(
         &self,
-        mut request: Request<Body>,
+        credential: Credential,
+        actor: Actor,
         origin: Origin<'_>,
-    ) -> Result<Request<Body>, Status> {
+    ) -> Result<Admitted, Status> {
         let Origin { address, memo } = origin;
-        let credential = credential(request.headers());
-        let actor = actor(request.headers());
         let caller = self.engine.authenticate(credential, address, actor, memo).await?;
-        request.extensions_mut().insert(caller);
-        request.extensions_mut().insert(Presented { credential, address });
-        Ok(request)
+        Ok(Admitted { caller, presented: Presented { credential, address } })
+    }
+}
+
+/// A caller who was found good.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) caller: Caller,
+    presented: Presented,
+}
+
+impl Admitted {
+    /// Notes in a request who calls, for the service.
+    pub(super) fn noted<B>(admitted: Option<Self>, mut request: Request<B>) -> Request<B> {
+        if let Some(Self { caller, presented }) = admitted {
+            request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(presented);
+        }
+        request
     }
 }
 
 /// The code that a response ends with, as far as its headers tell: a call that fails has it there.
-fn code_of(response: &Response<Body>) -> Code {
+fn code_of<B>(response: &Response<B>) -> Code {
     let code = response.headers().get(Status::GRPC_STATUS);
     code.map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
 }
@@ -182,17 +199,18 @@ mod tests {
     }
 
     /// The code that a call ends with which a service serves in this way.
-    async fn code<F>(guard: &Guard, path: &str, serve: fn(Request<Body>) -> F) -> Code
+    async fn code<F>(guard: &Guard, path: &str, serve: fn(Request<()>) -> F) -> Code
     where
-        F: Future<Output = Result<Response<Body>, Infallible>>,
+        F: Future<Output = Result<Response<Reply>, Status>>,
     {
-        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let request = Request::builder().uri(path).body(()).unwrap();
         let origin = Origin { address: None, memo: None };
+        let serve = |request, _| serve(request);
         code_of(&guard.admit(request, origin, Span::none(), serve).await)
     }
 
-    fn answer(_: Request<Body>) -> std::future::Ready<Result<Response<Body>, Infallible>> {
-        ready(Ok(Response::new(Body::empty())))
+    fn answer(_: Request<()>) -> std::future::Ready<Result<Response<Reply>, Status>> {
+        ready(Ok(Response::new(Reply::End)))
     }
 
     #[tokio::test]

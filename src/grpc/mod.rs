@@ -10,6 +10,7 @@ mod guard;
 mod health;
 mod keys;
 mod page_token;
+mod reply;
 mod status;
 mod workspaces;
 
@@ -20,17 +21,17 @@ use tokio::sync::watch;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 
-pub use front::{Connection, Front};
+pub use front::{Connection, Front, Incoming};
 pub use guard::{Limits, Prepared};
 use health::HealthService;
 pub use health::Readiness;
+pub use reply::Reply;
 
 use crate::authorize::Engine;
 use crate::clock::Clock;
 use crate::domain::{Instances, Vault};
 use crate::manage;
 use crate::proto;
-use crate::proto::authorization_service_server::AuthorizationServiceServer;
 use crate::proto::catalog_service_server::CatalogServiceServer;
 use crate::proto::key_service_server::KeyServiceServer;
 use crate::proto::workspace_service_server::WorkspaceServiceServer;
@@ -114,8 +115,6 @@ pub fn front(parts: Parts) -> Result<Front, tonic_reflection::server::Error> {
             // So that tools can print the details of errors.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
-    let data = AuthorizationServiceServer::new(authorization)
-        .max_decoding_message_size(MAX_AUTHORIZE_BYTES);
     let control =
         Routes::new(KeyServiceServer::new(keys).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(
@@ -132,5 +131,5 @@ pub fn front(parts: Parts) -> Result<Front, tonic_reflection::server::Error> {
             .add_service(reflection().build_v1()?.max_decoding_message_size(MAX_OPEN_BYTES))
             .add_service(reflection().build_v1alpha()?.max_decoding_message_size(MAX_OPEN_BYTES));
     let guard = guard::Guard::new(engine, limits, prepared);
-    Ok(Front::new(guard, data, control.prepare(), Handle::current()))
+    Ok(Front::new(guard, authorization, control.prepare(), Handle::current()))
 }

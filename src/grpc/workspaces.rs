@@ -37,7 +37,7 @@ impl WorkspaceServer {
         let caller = caller(request)?;
         caller.require(permission)?;
         if let Some(workspace) = workspace {
-            caller.require_scope(workspace)?;
+            caller.require_scope(workspace.as_str())?;
             self.actors.check(&caller, workspace).await?;
         }
         Ok(caller)
@@ -54,7 +54,7 @@ impl WorkspaceService for WorkspaceServer {
         let request = request.into_inner();
         let id = WorkspaceId::from_id(&request.workspace_id);
         if let Ok(id) = &id {
-            caller.require_scope(id)?;
+            caller.require_scope(id.as_str())?;
         }
         let draft = convert::create_workspace(request, id)?;
         let created = self.workspaces.create(&caller, draft).await?;

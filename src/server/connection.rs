@@ -1,11 +1,13 @@
 //! One connection.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::error::Error;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::Request;
@@ -19,7 +21,6 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tonic::body::Body;
 
 use crate::grpc::Connection;
 
@@ -63,10 +64,11 @@ where
     let connection = Arc::new(connection);
     let service = service_fn(move |request: Request<Incoming>| {
         let connection = Arc::clone(&connection);
-        async move { Ok::<_, Infallible>(connection.answer(request.map(Body::new)).await) }
+        async move { Ok::<_, Infallible>(connection.answer(request).await) }
     });
     let (interval, answer_within) = KEEPALIVE;
-    let serving = http2::Builder::new(Here)
+    let requests = Requests::default();
+    let serving = http2::Builder::new(requests.clone())
         .timer(TokioTimer::new())
         .auto_date_header(false)
         .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
@@ -78,11 +80,11 @@ where
         .serve_connection(TokioIo::new(stream), service);
     let mut serving = pin!(serving);
     tokio::select! {
-        ended = &mut serving => return Ok(ended?),
+        ended = requests.drive(serving.as_mut()) => return Ok(ended?),
         () = begun(drain) => {}
     }
     serving.as_mut().graceful_shutdown();
-    Ok(serving.await?)
+    Ok(requests.drive(serving).await?)
 }
 
 /// Waits until connections are drained.
@@ -91,17 +93,44 @@ async fn begun(mut drain: watch::Receiver<bool>) {
     let _ = drain.wait_for(|drain| *drain).await;
 }
 
-/// Runs what serves a request on the thread of its connection. Most of it never waits: that is run at
-/// once, and no task is made of it.
-#[derive(Clone, Copy, Debug)]
-struct Here;
+/// Runs what serves the requests of a connection, on its thread. Most of it never waits: that is run as
+/// soon as all requests that came together have been read, no task is made of it, and all answers
+/// are written together.
+#[derive(Clone, Default)]
+struct Requests(Rc<RefCell<Vec<Serving>>>);
 
-impl<F: Future<Output = ()> + 'static> Executor<F> for Here {
+type Serving = Pin<Box<dyn Future<Output = ()>>>;
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for Requests {
     fn execute(&self, future: F) {
-        let mut future: Pin<Box<F>> = Box::pin(future);
-        // Whatever it would wait for, it asks for again when the task is run.
-        if future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
-            tokio::task::spawn_local(future);
-        }
+        self.0.borrow_mut().push(Box::pin(future));
+    }
+}
+
+impl Requests {
+    /// Drives a connection to its end.
+    async fn drive<C: Future>(&self, mut connection: Pin<&mut C>) -> C::Output {
+        let mut some = Vec::new();
+        poll_fn(|context| {
+            loop {
+                if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+                    return Poll::Ready(ended);
+                }
+                std::mem::swap(&mut some, &mut *self.0.borrow_mut());
+                if some.is_empty() {
+                    return Poll::Pending;
+                }
+                some.drain(..).for_each(run);
+            }
+        })
+        .await
+    }
+}
+
+/// Runs it here if it need not wait, and else as a task.
+fn run(mut serving: Serving) {
+    // Whatever it would wait for, it asks for again when the task is run.
+    if serving.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+        tokio::task::spawn_local(serving);
     }
 }

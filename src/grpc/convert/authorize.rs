@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 
 use prost_types::Duration as ProtoDuration;
+use uuid::Uuid;
 
 use super::violations::Violations;
 use super::{optional_name, to_proto_time};
 use crate::authorize::Consistency;
 use crate::domain::{
     Action, Audience, Credential, Decision, Denial, IdentifierId, InstanceId, Instances,
-    InvalidName, KeyFacts, KeyName, Question, RateLimit, Timestamp, WorkspaceId, WorkspaceScope,
+    InvalidName, Question, RateLimit, Timestamp, WorkspaceId, WorkspaceScope,
 };
 use crate::manage::Error;
 use crate::proto::authorize_request as request;
@@ -19,19 +20,19 @@ use crate::proto::{self, AuthorizeRequest, AuthorizeResponse, HttpRequest, Reaso
 const MAX_IDENTIFIERS: usize = 100;
 
 /// What a request asks, parsed: what a [`Question`] borrows from.
-pub(in crate::grpc) struct Asked {
+pub(in crate::grpc) struct Asked<'a> {
     client_ip: Option<IpAddr>,
-    workspace: Option<WorkspaceId>,
+    workspace: Option<&'a str>,
     instance: Option<InstanceId>,
     identifiers: Vec<IdentifierId>,
     pub(in crate::grpc) consistency: Consistency,
 }
 
-/// Parses what a request asks. `workspace` is the one that it names, if it names one.
-pub(in crate::grpc) fn asked(
+/// Parses what a request asks. `workspace` is the id of the one that it names, if it names one.
+pub(in crate::grpc) fn asked<'a>(
     request: &AuthorizeRequest,
-    workspace: Option<Result<WorkspaceId, InvalidName>>,
-) -> Result<Asked, Error> {
+    workspace: Option<Result<&'a str, InvalidName>>,
+) -> Result<Asked<'a>, Error> {
     let AuthorizeRequest {
         credential: _,
         action: _,
@@ -61,7 +62,7 @@ pub(in crate::grpc) fn asked(
     violations.finish(Some(Asked { client_ip, workspace, instance, identifiers, consistency }))
 }
 
-impl Asked {
+impl Asked<'_> {
     /// The question of a caller of this scope, to a server that knows these instances.
     pub(in crate::grpc) fn question<'a>(
         &'a self,
@@ -85,7 +86,7 @@ impl Asked {
                 }
             },
             client_ip: self.client_ip,
-            workspace: self.workspace.as_ref(),
+            workspace: self.workspace,
             instance: self.instance.as_ref().or(instances.own.as_ref()),
             identifiers: &self.identifiers,
             audience: Audience::Subjects(scope),
@@ -105,10 +106,10 @@ pub(in crate::grpc) fn authorize_response(
     AuthorizeResponse {
         allowed: verdict.is_ok(),
         reason: verdict.map_or_else(reason, |()| Reason::Allowed).into(),
-        key: workspace.zip(*key).map(|(of, key)| key_name(of, key)).unwrap_or_default(),
-        key_display_name: key.map(|key| key.display_name.to_string()).unwrap_or_default(),
-        workspace: workspace.map(ToString::to_string).unwrap_or_default(),
-        permission: permission.map(ToString::to_string).unwrap_or_default(),
+        key: workspace.zip(*key).map(|(of, key)| key_name(of, key.id)).unwrap_or_default(),
+        key_display_name: key.map(|key| (*key.display_name).to_owned()).unwrap_or_default(),
+        workspace: workspace.map(|it| ["workspaces/", it.as_str()].concat()).unwrap_or_default(),
+        permission: permission.map(|it| it.as_str().to_owned()).unwrap_or_default(),
         rate_limit: rate_limit.map(|state| rate_limit_of(state, verdict, now())),
         instance_endpoint: right_instance
             .map(|instance| instances.endpoint(instance).to_owned())
@@ -116,8 +117,11 @@ pub(in crate::grpc) fn authorize_response(
     }
 }
 
-fn key_name(workspace: &WorkspaceId, key: &KeyFacts) -> String {
-    KeyName { workspace: workspace.clone(), id: key.id }.to_string()
+/// The same as [`KeyName`](crate::domain::KeyName) prints, at a tenth of the cost.
+fn key_name(workspace: &WorkspaceId, id: Uuid) -> String {
+    let mut buffer = Uuid::encode_buffer();
+    let id = id.as_hyphenated().encode_lower(&mut buffer);
+    ["workspaces/", workspace.as_str(), "/keys/", id].concat()
 }
 
 fn rate_limit_of(
@@ -155,5 +159,19 @@ fn reason(denial: Denial) -> Reason {
         Denial::IpDenied => Reason::IpDenied,
         Denial::IdentifierUnknown => Reason::IdentifierUnknown,
         Denial::RateLimited => Reason::RateLimited,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::KeyName;
+
+    #[test]
+    fn names_of_keys_are_as_everywhere_else() {
+        let workspace = WorkspaceId::from_id("acme").unwrap();
+        let id = Uuid::from_u128(0x0191_2345_6789_7ABC_8DEF_0123_4567_89AB);
+        let name = KeyName { workspace: workspace.clone(), id };
+        assert_eq!(key_name(&workspace, id), name.to_string());
     }
 }

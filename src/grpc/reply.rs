@@ -1,0 +1,144 @@
+//! What a call is answered with.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Response};
+use http_body::{Body, Frame, SizeHint};
+use prost::Message;
+use tonic::Status;
+
+/// How long the prefix of a message is: whether it is compressed, and its length.
+const PREFIX: usize = 5;
+
+/// The body of an answer.
+#[derive(Debug)]
+pub enum Reply {
+    /// One message, and that all is well.
+    Message(Option<Bytes>),
+    /// Whatever tonic makes.
+    Other(tonic::body::Body),
+    /// Nothing more.
+    End,
+}
+
+impl Reply {
+    /// An answer of one message.
+    pub(super) fn message(message: &impl Message) -> Response<Self> {
+        let length = message.encoded_len();
+        let mut bytes = BytesMut::with_capacity(PREFIX + length);
+        bytes.put_u8(0);
+        bytes.put_u32(length as u32);
+        message.encode_raw(&mut bytes);
+        let mut response = Response::new(Self::Message(Some(bytes.freeze())));
+        let grpc = HeaderValue::from_static("application/grpc");
+        response.headers_mut().insert(CONTENT_TYPE, grpc);
+        response
+    }
+}
+
+/// The trailers of a call that went well.
+fn all_is_well() -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(1);
+    trailers.insert(Status::GRPC_STATUS, HeaderValue::from_static("0"));
+    trailers
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = self.get_mut();
+        match this {
+            Self::Message(message) => {
+                let frame = if let Some(message) = message.take() {
+                    Frame::data(message)
+                } else {
+                    *this = Self::End;
+                    Frame::trailers(all_is_well())
+                };
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Self::Other(body) => Pin::new(body).poll_frame(context),
+            Self::End => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Message(_) => false,
+            Self::Other(body) => body.is_end_stream(),
+            Self::End => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Message(Some(message)) => SizeHint::with_exact(message.len() as u64),
+            Self::Other(body) => body.size_hint(),
+            Self::Message(None) | Self::End => SizeHint::with_exact(0),
+        }
+    }
+}
+
+/// The message of a body that holds one, uncompressed, and nothing else.
+pub(super) fn only_message(body: &Bytes, max_length: usize) -> Option<Bytes> {
+    let (prefix, message) = body.split_first_chunk::<PREFIX>()?;
+    let [0, length @ ..] = *prefix else { return None };
+    let is_whole = u32::from_be_bytes(length) as usize == message.len();
+    (is_whole && message.len() <= max_length).then(|| body.slice(PREFIX..))
+}
+
+/// A body of which a part was read before the rest.
+pub(super) struct Replayed<B> {
+    pub(super) first: Option<Frame<Bytes>>,
+    pub(super) rest: B,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Replayed<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(first))),
+            None => Pin::new(&mut self.rest).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_taken_only_if_it_is_one_message_and_nothing_else() {
+        let only = |bytes: &[u8]| only_message(&Bytes::copy_from_slice(bytes), 3);
+        assert_eq!(only(&[0, 0, 0, 0, 0]).as_deref(), Some([].as_slice()));
+        assert_eq!(only(&[0, 0, 0, 0, 3, 7, 8, 9]).as_deref(), Some([7, 8, 9].as_slice()));
+        for other in [
+            &[][..],
+            &[0, 0, 0, 0],
+            &[1, 0, 0, 0, 1, 7],
+            &[0, 0, 0, 0, 2, 7],
+            &[0, 0, 0, 0, 1, 7, 8],
+            &[0, 0, 0, 0, 4, 7, 8, 9, 10],
+            &[0, 0xFF, 0xFF, 0xFF, 0xFF, 7],
+        ] {
+            assert_eq!(only(other), None, "{other:?}");
+        }
+    }
+}
