@@ -211,7 +211,8 @@ async fn p2_a_server_that_is_cut_off_answers_nothing_from_memory_behind_the_boun
         let at = TestDatabase::at(engine, database.url(database.port()));
         let one = TestServer::start_on(at, Arc::default(), Settings::default()).await;
         one.add_acme().await;
-        let other = TestServer::beside_by(&one, database.url(proxy.port)).await;
+        let other =
+            TestServer::beside_by(&one, database.url(proxy.port), Settings::default()).await;
         for _ in 0..3 {
             let (key, secret) = an_office_key(&one.operator()).await;
             let ask = || async { other.operator().authorize(in_the_office(&secret)).await };

@@ -13,8 +13,6 @@ use claviger::manage;
 use claviger::store::{DatabaseUrl, Store, StoreError, StoredCatalog, Transaction, UnitOfWork};
 use uuid::Uuid;
 
-use crate::Scale;
-
 /// How many keys are written in one transaction.
 const BATCH: usize = 5_000;
 
@@ -53,18 +51,19 @@ fn workspace() -> WorkspaceId {
 
 impl Data {
     /// Makes the database, unless an earlier run did.
-    pub(crate) fn prepare(scale: Scale) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn prepare(keys: usize) -> Result<Self, Box<dyn Error>> {
         let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-        let directory = target.join(format!("bench-{}-keys", scale.keys));
+        let directory = target.join(format!("bench-{keys}-keys"));
         let operator_key = new_secret(usize::MAX).expose().to_owned();
         let special = |index| secret(usize::MAX - 1 - index);
         let data = Self { directory, operator_key, specials: (0..4).map(special).collect() };
         if !data.directory.join("complete").exists() {
-            println!("writing {} keys, once", scale.keys);
+            println!("writing {keys} keys, once");
+            // What a run left that was not completed.
+            let _ = std::fs::remove_dir_all(&data.directory);
             std::fs::create_dir_all(&data.directory)?;
-            let _ = std::fs::remove_file(data.directory.join("claviger.db"));
             let runtime = tokio::runtime::Runtime::new()?;
-            runtime.block_on(data.write(scale.keys))?;
+            runtime.block_on(data.write(keys))?;
             std::fs::write(data.directory.join("operator.key"), &data.operator_key)?;
             std::fs::write(data.directory.join("complete"), "")?;
         }
@@ -192,7 +191,7 @@ impl WriteKeys {
             allowed_ips: networks(count).collect(),
             network_sets: Vec::new(),
             created_by: None,
-            create_time: Timestamp::from_micros(number as i64 & 0xFFFF_FFFF).expect("it is a time"),
+            create_time: Timestamp::MIN,
             last_seen_time: None,
             expire_time: None,
             workspace_scope: WorkspaceScope::default(),

@@ -4,6 +4,8 @@
 //! round after round, in one run: these machines are noisy, and only ratios of one run mean something.
 //! `docs/performance.md` explains every row.
 
+#![allow(clippy::cast_precision_loss, reason = "no count here is that large")]
+
 mod data;
 #[allow(dead_code, unreachable_pub, unused_imports, reason = "its tests are run by tests/load.rs")]
 mod load;
@@ -12,7 +14,7 @@ mod stock;
 mod table;
 
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use claviger::proto::authorize_request::{Action, Credential};
 use claviger::proto::{
@@ -74,11 +76,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn run(scale: Scale) -> Result<(), Box<dyn Error>> {
-    let data = Data::prepare(scale)?;
+    let data = Data::prepare(scale.keys)?;
     load::pin_to(CORES[0])?;
+    let started = Instant::now();
     let ours = Server::claviger(&data.directory)?;
     load::pin_to(CORES[1])?;
     let reply = server::ask_once(&ours, &data)?;
+    println!("first answer {} ms after the start", started.elapsed().as_millis());
     load::pin_to(CORES[0])?;
     let stock = Server::stock(&reply)?;
     load::pin_to(CORES[1])?;
@@ -103,35 +107,37 @@ struct Bench<'a> {
 impl Bench<'_> {
     /// Has every key looked up once: what is measured is what comes after.
     fn remember_all(&self) -> Result<(), Box<dyn Error>> {
-        let mut plan = self.plan(self.ours, AUTHORIZE, framed(self.questions(0..self.scale.keys)));
+        let mut plan = self.plan(self.ours, AUTHORIZE, framed(&questions(0..self.scale.keys)));
         plan.pick = Pick::RoundRobin;
         plan.warm_up = Duration::ZERO;
         plan.length = Length::Requests(self.scale.keys as u64);
-        let outcome = load::unary(&plan)?;
+        let before = self.ours.resident_bytes()?;
+        let outcome = good(load::unary(&plan)?)?;
         println!("{} keys looked up for the first time: {:.0}/s", outcome.answered, outcome.rate());
-        good(outcome).map(drop)
+        let grown = self.ours.resident_bytes()?.saturating_sub(before);
+        println!("resident memory grew by {} bytes a key", grown / self.scale.keys);
+        Ok(())
     }
 
     fn round(&self, table: &mut Table) -> Result<(), Box<dyn Error>> {
         let Self { scale, data, ours, stock } = self;
-        let hot = || self.questions(0..scale.hot);
-        let unary = |row, server, bodies| self.unary(row, server, bodies);
-        table.add(unary(Row::Stock, stock, hot())?);
-        table.add(unary(Row::Hit, ours, hot())?);
-        table.add(unary(Row::OneKey, ours, self.questions(0..1))?);
-        table.add(unary(Row::AllKeys, ours, self.questions(0..scale.keys))?);
+        let hot = || questions(0..scale.hot);
+        table.add(self.unary(Row::Stock, stock, &hot())?);
+        table.add(self.unary(Row::Hit, ours, &hot())?);
+        table.add(self.unary(Row::OneKey, ours, &questions(0..1))?);
+        table.add(self.unary(Row::AllKeys, ours, &questions(0..scale.keys))?);
         for (row, special) in [
             (Row::ManyNetworks, Special::ManyNetworks),
             (Row::AllPermissions, Special::AllPermissions),
             (Row::Denied, Special::Denied),
             (Row::Unknown, Special::Unknown),
         ] {
-            table.add(unary(row, ours, vec![question(data.special(special))])?);
+            table.add(self.unary(row, ours, &[question(data.special(special))])?);
         }
         table.add(self.batch()?);
         table.add(self.stream()?);
         for (row, server) in [(Row::StockLatency, stock), (Row::HitLatency, ours)] {
-            let mut plan = self.plan(server, AUTHORIZE, framed(hot()));
+            let mut plan = self.plan(server, AUTHORIZE, framed(&hot()));
             (plan.connections, plan.in_flight, plan.spin) = (1, 1, true);
             table.add((row, good(load::unary(&plan)?)?, 1));
         }
@@ -142,7 +148,7 @@ impl Bench<'_> {
         &self,
         row: Row,
         server: &Server,
-        questions: Vec<AuthorizeRequest>,
+        questions: &[AuthorizeRequest],
     ) -> Result<(Row, Outcome, usize), Box<dyn Error>> {
         let mut plan = self.plan(server, AUTHORIZE, framed(questions));
         plan.check = row.check();
@@ -150,7 +156,7 @@ impl Bench<'_> {
     }
 
     fn batch(&self) -> Result<(Row, Outcome, usize), Box<dyn Error>> {
-        let questions = self.questions(0..self.scale.hot);
+        let questions = questions(0..self.scale.hot);
         let batches = questions.chunks_exact(BATCH_SIZE).map(|some| {
             let batch = BatchAuthorizeRequest { requests: some.to_vec() };
             grpc_frame(&batch.encode_to_vec())
@@ -161,7 +167,7 @@ impl Bench<'_> {
     }
 
     fn stream(&self) -> Result<(Row, Outcome, usize), Box<dyn Error>> {
-        let questions = self.questions(0..self.scale.hot).into_iter().map(|request| {
+        let questions = questions(0..self.scale.hot).into_iter().map(|request| {
             let question = StreamAuthorizeRequest { request: Some(request) };
             grpc_frame(&question.encode_to_vec())
         });
@@ -180,10 +186,10 @@ impl Bench<'_> {
         plan.observe = Some(server.pid());
         plan
     }
+}
 
-    fn questions(&self, keys: std::ops::Range<usize>) -> Vec<AuthorizeRequest> {
-        keys.map(|key| question(&data::secret(key))).collect()
-    }
+fn questions(keys: std::ops::Range<usize>) -> Vec<AuthorizeRequest> {
+    keys.map(|key| question(&data::secret(key))).collect()
 }
 
 /// A question in which everything is checked.
@@ -198,7 +204,7 @@ pub(crate) fn question(secret: &str) -> AuthorizeRequest {
     }
 }
 
-fn framed(questions: Vec<AuthorizeRequest>) -> Vec<Vec<u8>> {
+fn framed(questions: &[AuthorizeRequest]) -> Vec<Vec<u8>> {
     questions.iter().map(|question| grpc_frame(&question.encode_to_vec())).collect()
 }
 

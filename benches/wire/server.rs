@@ -63,6 +63,14 @@ impl Server {
         }
     }
 
+    /// How much memory it has, in bytes.
+    pub(crate) fn resident_bytes(&self) -> Result<usize, Box<dyn Error>> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next()).ok_or("no VmRSS")?;
+        Ok(kilobytes.parse::<usize>()? * 1024)
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -2,6 +2,7 @@
 //! handler that returns a constant.
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::io::Write as _;
 
 use claviger::proto::authorization_service_server::{
@@ -66,7 +67,10 @@ pub(crate) fn serve(reply: &str) -> Result<(), Box<dyn Error>> {
 }
 
 pub(crate) fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 fn from_hex(hex: &str) -> Result<Vec<u8>, Box<dyn Error>> {

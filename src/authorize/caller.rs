@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::entry::{CacheKey, Entry};
 use super::{Consistency, Engine, FindError, Found};
-use crate::domain::{Action, Actor, Audience, Caller, Credential, Denial, Question};
+use crate::domain::{Action, Actor, Audience, Caller, ControlKey, Credential, Denial, Question};
 
 /// Why a caller is not known.
 #[derive(Debug, thiserror::Error)]
@@ -53,41 +53,57 @@ impl Engine {
         actor: Actor,
         memo: Option<&CallerMemo>,
     ) -> Result<Caller, AuthenticateError> {
-        let question = Question {
-            credential,
-            action: Action::None,
-            client_ip: address,
-            workspace: None,
-            instance: None,
-            identifiers: &[],
-            audience: Audience::Callers,
-        };
-        let remembered = memo.and_then(|memo| self.recall_caller(credential, memo));
-        let is_new = remembered.is_none();
-        let found = match remembered {
-            Some(found) => found,
-            None => self.find(&question, Consistency::Bounded).await?,
-        };
-        let decision = self.decide(&question, &found);
-        match decision.verdict {
-            Ok(()) => {
-                let entry = found.entry().ok_or(AuthenticateError::Invalid)?;
-                let key = entry.subject().control_key.as_ref().ok_or(AuthenticateError::Invalid)?;
-                if let Some(memo) = memo.filter(|_| is_new) {
-                    memo.set(entry);
-                }
-                Ok(Caller::new(Arc::clone(key), actor))
-            }
-            Err(Denial::KeyMissing) => Err(AuthenticateError::Missing),
-            Err(Denial::IpMissing | Denial::IpDenied) => Err(AuthenticateError::Address),
-            Err(_) => Err(AuthenticateError::Invalid),
+        let question = about(credential, address);
+        let found = self.find(&question, Consistency::Bounded).await?;
+        let key = self.judge(&question, &found)?;
+        if let (Some(memo), Some(entry)) = (memo, found.entry()) {
+            memo.set(entry);
         }
+        Ok(Caller::new(key, actor))
     }
 
-    /// Who presents this credential, if whoever called last did.
-    fn recall_caller(&self, credential: Credential, memo: &CallerMemo) -> Option<Found> {
+    /// The same for whoever called last on a connection, without waiting for anything. `None`: it has to
+    /// be looked up, or is refused.
+    #[must_use]
+    pub fn recognize(
+        &self,
+        credential: Credential,
+        address: Option<IpAddr>,
+        actor: Actor,
+        memo: &CallerMemo,
+    ) -> Option<Caller> {
         let key = CacheKey::of(credential)?;
-        let entry = if self.is_current() { memo.get(&key) } else { None };
-        entry.map(|entry| Found::new(Some(entry)))
+        let entry = if self.is_current() { memo.get(&key)? } else { return None };
+        let key = self.judge(&about(credential, address), &Found::new(Some(entry))).ok()?;
+        Some(Caller::new(key, actor))
+    }
+
+    /// The control key that was found, if it is good.
+    fn judge(
+        &self,
+        question: &Question<'_>,
+        found: &Found,
+    ) -> Result<Arc<ControlKey>, AuthenticateError> {
+        let verdict = self.decide(question, found).verdict;
+        let key = found.entry().and_then(|entry| entry.subject().control_key.as_ref());
+        match (verdict, key) {
+            (Ok(()), Some(key)) => Ok(Arc::clone(key)),
+            (Err(Denial::KeyMissing), _) => Err(AuthenticateError::Missing),
+            (Err(Denial::IpMissing | Denial::IpDenied), _) => Err(AuthenticateError::Address),
+            (Ok(()) | Err(_), _) => Err(AuthenticateError::Invalid),
+        }
+    }
+}
+
+/// Whether this credential is a caller's, and good at this address.
+fn about(credential: Credential, address: Option<IpAddr>) -> Question<'static> {
+    Question {
+        credential,
+        action: Action::None,
+        client_ip: address,
+        workspace: None,
+        instance: None,
+        identifiers: &[],
+        audience: Audience::Callers,
     }
 }

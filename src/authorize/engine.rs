@@ -118,11 +118,11 @@ impl Engine {
         self.lease.is_valid(self.clock.uptime())
     }
 
-    /// What is behind the credential of a question, if that is remembered: without waiting for anything.
+    /// What is behind the credential of a question, if that is remembered, without waiting for anything.
     /// `None`: it has to be looked up.
     #[must_use]
-    pub fn recall(&self, question: &Question<'_>) -> Option<Found> {
-        if !question.identifiers.is_empty() {
+    pub fn recall(&self, question: &Question<'_>, consistency: Consistency) -> Option<Found> {
+        if !question.identifiers.is_empty() || !self.may_recall(consistency) {
             return None;
         }
         let Some(key) = CacheKey::of(question.credential) else { return Some(Found::new(None)) };
@@ -130,6 +130,15 @@ impl Engine {
             Recalled::Known(entry) => Some(Found::new(Some(entry))),
             Recalled::Unknown => Some(Found::new(None)),
             Recalled::Nothing => None,
+        }
+    }
+
+    /// Whether what is remembered is new enough.
+    fn may_recall(&self, consistency: Consistency) -> bool {
+        match consistency {
+            Consistency::Bounded => true,
+            Consistency::AtLeast(revision) => self.lease.knows(revision),
+            Consistency::Full => false,
         }
     }
 
@@ -153,11 +162,7 @@ impl Engine {
         consistency: Consistency,
     ) -> Result<Found, FindError> {
         let Some(key) = CacheKey::of(question.credential) else { return Ok(Found::new(None)) };
-        let may_recall = match consistency {
-            Consistency::Bounded => true,
-            Consistency::AtLeast(revision) => self.lease.knows(revision),
-            Consistency::Full => false,
-        };
+        let may_recall = self.may_recall(consistency);
         let recalled = if may_recall { self.recall_entry(&key) } else { Recalled::Nothing };
         let entry = match recalled {
             Recalled::Known(entry) => Some(entry),
@@ -199,18 +204,25 @@ impl Engine {
         decision
     }
 
-    /// Writes when keys were last seen to the store. What cannot be written is kept for the next
-    /// time.
-    pub async fn write_last_seen(&self) {
-        loop {
+    /// Writes to the store when keys were last seen, of so many keys at the most. What is not written is
+    /// kept for the next time.
+    pub async fn write_last_seen(&self, mut at_most: usize) {
+        while at_most > 0 {
             let some = self.last_seen.take_some();
             if some.is_empty() {
                 return;
             }
-            let seen = some.iter().map(|(_, id, seen)| (*id, *seen)).collect();
-            if let Err(error) = self.store.transact(WriteLastSeen(seen)).await {
-                tracing::warn!(%error, "when keys were last seen is not written yet");
-                self.last_seen.put_back(some.into_iter().map(|(entry, ..)| entry).collect());
+            let mut failed = false;
+            for (seen, entries) in some {
+                at_most = at_most.saturating_sub(entries.len());
+                let work = WriteLastSeen::new(&entries, seen);
+                if let Err(error) = self.store.transact(work).await {
+                    tracing::warn!(%error, "when keys were last seen is not written yet");
+                    self.last_seen.put_back(&entries);
+                    failed = true;
+                }
+            }
+            if failed {
                 return;
             }
         }

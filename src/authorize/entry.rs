@@ -35,8 +35,9 @@ impl CacheKey {
     }
 }
 
-/// How exactly it is kept when a credential was presented, in microseconds.
-const RESOLUTION: i64 = 1_000;
+/// How exactly it is kept when a credential was presented, in microseconds: to the second. What is written
+/// less often moves between cores less often, and what is the same for many is stored at once.
+const RESOLUTION: i64 = 1_000_000;
 
 /// What was found behind a credential, and when that was last presented.
 #[derive(Debug)]
@@ -84,13 +85,10 @@ impl Entry {
         self.last_seen.load(Ordering::Relaxed)
     }
 
-    /// Notes that the credential was presented. An instant before one that was noted, or less than a
-    /// millisecond behind it, counts for nothing: what is written less often moves between cores less
-    /// often.
+    /// Notes that the credential was presented. An instant before one that was noted counts for nothing.
     pub(super) fn see(&self, now: Timestamp) {
-        let micros = now.as_micros();
-        let last_seen = self.last_seen();
-        if last_seen == 0 || micros - last_seen >= RESOLUTION {
+        let micros = now.as_micros() - now.as_micros().rem_euclid(RESOLUTION);
+        if self.last_seen() < micros {
             // Before it is looked whether it is listed: whoever takes it off the list looks here after.
             self.last_seen.fetch_max(micros, Ordering::SeqCst);
         }

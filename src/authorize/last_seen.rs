@@ -1,5 +1,6 @@
 //! When keys were last presented.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +15,7 @@ const PARTS: usize = 16;
 /// How many keys each part lists until they are written. Of more, some are listed later: the next time
 /// that they are presented.
 const MAX_LISTED: usize = 1_000_000 / PARTS;
-/// How many keys are written in one transaction, so that it holds up no other for long.
+/// How many keys are written at once, so that no other transaction is held up for long.
 const BATCH: usize = 500;
 
 /// The keys of which it is to be written when they were last presented: a decision writes nothing.
@@ -45,49 +46,57 @@ impl LastSeen {
         }
     }
 
-    /// Takes out some keys, few enough for one transaction, and when each was last presented.
-    pub(super) fn take_some(&self) -> Vec<(Arc<Entry>, Uuid, Timestamp)> {
-        let mut some = Vec::new();
+    /// Takes out some keys, by when they were last presented.
+    pub(super) fn take_some(&self) -> BTreeMap<Timestamp, Vec<Arc<Entry>>> {
+        let mut some: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut room = BATCH;
         for part in &self.0 {
             let mut listed = part.lock().unwrap_or_else(PoisonError::into_inner);
-            let rest = listed.len().saturating_sub(BATCH - some.len());
+            let rest = listed.len().saturating_sub(room);
             for entry in listed.drain(rest..) {
                 // First: what is noted from here on is listed anew.
                 entry.is_listed.store(false, Ordering::SeqCst);
-                let seen = Timestamp::from_micros(entry.last_seen());
-                if let (Some(key), Some(seen)) = (entry.subject().key(), seen) {
-                    let id = key.id;
-                    some.push((entry, id, seen));
+                if let Some(seen) = Timestamp::from_micros(entry.last_seen()) {
+                    some.entry(seen).or_default().push(entry);
+                    room -= 1;
                 }
             }
         }
-        // Two servers that write the same keys must not wait for each other.
-        some.sort_unstable_by_key(|(_, id, _)| *id);
         some
     }
 
     /// Lists keys again that could not be written.
-    pub(super) fn put_back(&self, some: Vec<Arc<Entry>>) {
+    pub(super) fn put_back(&self, some: &[Arc<Entry>]) {
         for entry in some {
             if !entry.is_listed.swap(true, Ordering::SeqCst) {
-                self.list(&entry);
+                self.list(entry);
             }
         }
     }
 }
 
-/// Writes when keys were last presented.
-pub(super) struct WriteLastSeen(pub(super) Vec<(Uuid, Timestamp)>);
+/// Writes that keys were last presented at one time. In one statement, which locks them in one order: two
+/// servers that write the same keys do not wait for each other.
+pub(super) struct WriteLastSeen {
+    keys: Vec<Uuid>,
+    seen: Timestamp,
+}
+
+impl WriteLastSeen {
+    pub(super) fn new(entries: &[Arc<Entry>], seen: Timestamp) -> Self {
+        let key = |entry: &Arc<Entry>| entry.subject().key().map(|key| key.id);
+        let mut keys: Vec<Uuid> = entries.iter().filter_map(key).collect();
+        keys.sort_unstable();
+        Self { keys, seen }
+    }
+}
 
 impl UnitOfWork for WriteLastSeen {
     type Output = ();
     type Error = StoreError;
 
     async fn run(&self, tx: &Transaction) -> Result<(), StoreError> {
-        for (key, seen) in &self.0 {
-            tx.keys().see(*key, *seen).await?;
-        }
-        Ok(())
+        tx.keys().see(&self.keys, self.seen).await
     }
 }
 
@@ -102,37 +111,45 @@ mod tests {
         (0..number).map(|number| an_entry(number, &tenant)).collect()
     }
 
-    fn at(millis: i64) -> Timestamp {
-        Timestamp::from_micros(millis * 1_000).unwrap()
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_micros(seconds * 1_000_000).unwrap()
     }
 
-    fn taken(seen: &LastSeen) -> Vec<(Uuid, Timestamp)> {
-        seen.take_some().into_iter().map(|(_, id, seen)| (id, seen)).collect()
+    /// How many were last seen at each second.
+    fn taken(seen: &LastSeen) -> Vec<(Timestamp, usize)> {
+        seen.take_some().into_iter().map(|(seen, entries)| (seen, entries.len())).collect()
     }
 
     #[test]
     fn b8_last_seen_never_moves_backwards() {
         let (seen, entries) = (LastSeen::default(), entries(1));
-        for millis in [5, 9, 7] {
-            seen.note(&entries[0], at(millis));
+        for seconds in [5, 9, 7] {
+            seen.note(&entries[0], at(seconds));
         }
-        assert_eq!(taken(&seen), [(Uuid::nil(), at(9))]);
+        assert_eq!(taken(&seen), [(at(9), 1)]);
         assert_eq!(taken(&seen), []);
         seen.note(&entries[0], at(8));
-        assert_eq!(taken(&seen), [(Uuid::nil(), at(9))]);
+        assert_eq!(taken(&seen), [(at(9), 1)]);
+        seen.note(&entries[0], at(10).saturating_add(std::time::Duration::from_millis(999)));
+        assert_eq!(taken(&seen), [(at(10), 1)], "to the second");
     }
 
     #[test]
     fn b8_all_are_taken_in_batches_and_what_is_put_back_is_taken_again() {
         let (seen, entries) = (LastSeen::default(), entries(2 * BATCH + 1));
-        for entry in &entries {
-            seen.note(entry, at(1));
+        for (entry, second) in entries.iter().zip([1, 2].into_iter().cycle()) {
+            seen.note(entry, at(second));
         }
         let first = seen.take_some();
-        assert_eq!(first.len(), BATCH);
-        assert!(first.is_sorted_by_key(|(_, id, _)| *id));
-        seen.put_back(first.into_iter().map(|(entry, ..)| entry).collect());
-        let sizes = std::iter::from_fn(|| Some(taken(&seen).len()).filter(|size| *size > 0));
+        assert_eq!(first.values().map(Vec::len).sum::<usize>(), BATCH);
+        for entries in first.values() {
+            seen.put_back(entries);
+        }
+        let sizes = std::iter::from_fn(|| {
+            let taken = taken(&seen);
+            assert!(taken.len() <= 2, "{taken:?}");
+            Some(taken.iter().map(|(_, count)| count).sum::<usize>()).filter(|size| *size > 0)
+        });
         assert_eq!(sizes.collect::<Vec<_>>(), [BATCH, BATCH, 1]);
     }
 }

@@ -167,7 +167,8 @@ impl WorkspaceScope {
     /// Whether everything that the other admits is admitted here too.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        self.is_all() || (!other.is_all() && other.0.iter().all(|workspace| self.admits(workspace.as_str())))
+        self.is_all()
+            || (!other.is_all() && other.0.iter().all(|workspace| self.admits(workspace.as_str())))
     }
 
     /// The workspaces, in the order in which they were given.

@@ -88,10 +88,9 @@ impl Answers {
     }
 
     fn begin(&self, question: StreamAuthorizeRequest) -> Pending {
-        if let Some(answer) = self.server.streamed(&self.asker, &question).now_or_never() {
-            return Pending::Answered(answer);
+        if let Some(answer) = self.server.recall_streamed(&self.asker, &question) {
+            return Pending::Answered(Ok(answer));
         }
-        // Begun anew: nothing was decided yet.
         let (server, asker) = (self.server.clone(), Arc::clone(&self.asker));
         let answer = async move { server.streamed(&asker, &question).await };
         Pending::Task(AbortOnDropHandle::new(tokio::spawn(answer.in_current_span())))

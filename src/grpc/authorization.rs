@@ -1,6 +1,6 @@
 //! `AuthorizationService`.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures_util::{FutureExt, StreamExt, stream};
@@ -9,11 +9,12 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::answers::Answers;
 use super::caller::{Presented, caller_with};
+use super::convert::Asked;
 use super::health::Readiness;
 use super::{convert, status};
-use crate::authorize::{CallerMemo, Engine};
+use crate::authorize::{CallerMemo, Engine, Found};
 use crate::clock::Clock;
-use crate::domain::{Actor, Caller, ControlPermission, Instances, WorkspaceId};
+use crate::domain::{Actor, Caller, ControlPermission, Instances, Question, WorkspaceId};
 use crate::manage::Violation;
 use crate::proto::authorization_service_server::AuthorizationService;
 use crate::proto::authorize_result::Result as Outcome;
@@ -57,28 +58,51 @@ impl AuthorizationServer {
         Self(Arc::new(Parts { engine, instances, clock, readiness }))
     }
 
+    /// Answers a question, if what it is about is remembered: without waiting for anything.
+    pub(super) fn recall(
+        &self,
+        caller: &Caller,
+        request: &AuthorizeRequest,
+    ) -> Result<Option<AuthorizeResponse>, Status> {
+        let asked = ask(caller, request)?;
+        let question = asked.question(request, caller.scope(), &self.0.instances);
+        let found = self.0.engine.recall(&question, asked.consistency);
+        Ok(found.map(|found| self.conclude(&question, &found)))
+    }
+
+    /// Answers a question.
     pub(super) async fn answer(
         &self,
         caller: &Caller,
         request: &AuthorizeRequest,
     ) -> Result<AuthorizeResponse, Status> {
+        let asked = ask(caller, request)?;
+        let question = asked.question(request, caller.scope(), &self.0.instances);
+        let found = self.0.engine.find(&question, asked.consistency).await?;
+        Ok(self.conclude(&question, &found))
+    }
+
+    fn conclude(&self, question: &Question<'_>, found: &Found) -> AuthorizeResponse {
         let Parts { engine, instances, clock, readiness: _ } = &*self.0;
-        let named = Some(request.workspace.as_str()).filter(|name| !name.is_empty());
-        let workspace = named.map(WorkspaceId::id_in);
-        if let Some(Ok(workspace)) = &workspace {
-            caller.require_scope(workspace)?;
-        }
-        let asked = convert::asked(request, workspace)?;
-        let question = asked.question(request, caller.scope(), instances);
-        let found = engine.find(&question, asked.consistency).await?;
-        let decision = engine.decide(&question, &found);
+        let decision = engine.decide(question, found);
         tracing::debug!(
             workspace = decision.workspace.map(tracing::field::display),
             key = decision.key.map(|key| tracing::field::display(&key.id)),
             verdict = ?decision.verdict,
             "decided"
         );
-        Ok(convert::authorize_response(&decision, instances, || clock.now()))
+        convert::authorize_response(&decision, instances, || clock.now())
+    }
+
+    /// What becomes of one question of many, if what it is about is remembered.
+    fn recall_result(
+        &self,
+        caller: &Caller,
+        request: &AuthorizeRequest,
+    ) -> Option<AuthorizeResult> {
+        let answer = catch_unwind(AssertUnwindSafe(|| self.recall(caller, request).transpose()));
+        // The panic hook has logged where.
+        answer.unwrap_or_else(|_panic| Some(Err(status::internal()))).map(result_of)
     }
 
     /// What becomes of one question of many: whatever that is, it is this question's own.
@@ -88,17 +112,21 @@ impl AuthorizationServer {
         result_of(answer.await.unwrap_or_else(|_panic| Err(status::internal())))
     }
 
-    /// What becomes of one question of a stream. An error ends the stream.
-    pub(super) async fn streamed(
+    /// What becomes of one question of a stream, if all that it takes is remembered.
+    pub(super) fn recall_streamed(
         &self,
         asker: &Asker,
         question: &StreamAuthorizeRequest,
-    ) -> Result<StreamAuthorizeResponse, Status> {
-        let answer = AssertUnwindSafe(self.asked_anew(asker, question)).catch_unwind();
-        answer.await.unwrap_or_else(|_panic| Err(status::internal()))
+    ) -> Option<StreamAuthorizeResponse> {
+        let Asker { presented: Presented { credential, address }, memo } = asker;
+        let caller = self.0.engine.recognize(*credential, *address, Actor::Nobody, memo)?;
+        may_authorize(&caller).ok()?;
+        let result = self.recall_result(&caller, question.request.as_ref()?)?;
+        Some(StreamAuthorizeResponse { result: Some(result) })
     }
 
-    async fn asked_anew(
+    /// What becomes of one question of a stream. An error ends the stream.
+    pub(super) async fn streamed(
         &self,
         asker: &Asker,
         question: &StreamAuthorizeRequest,
@@ -119,9 +147,27 @@ impl AuthorizationServer {
         let Asker { presented: Presented { credential, address }, memo } = asker;
         let engine = &self.0.engine;
         let caller = engine.authenticate(*credential, *address, Actor::Nobody, Some(memo)).await?;
-        caller.require(ControlPermission::Authorize)?;
+        may_authorize(&caller)?;
         Ok(caller)
     }
+}
+
+/// Checks that a caller may ask whether a key may do something.
+pub(super) fn may_authorize(caller: &Caller) -> Result<(), Status> {
+    caller.require(ControlPermission::Authorize)?;
+    // Nobody could tell who the person is that it acts for.
+    caller.refuse_actor()?;
+    Ok(())
+}
+
+/// What a request of this caller asks.
+fn ask<'a>(caller: &Caller, request: &'a AuthorizeRequest) -> Result<Asked<'a>, Status> {
+    let named = Some(request.workspace.as_str()).filter(|name| !name.is_empty());
+    let workspace = named.map(WorkspaceId::id_in);
+    if let Some(Ok(workspace)) = &workspace {
+        caller.require_scope(workspace)?;
+    }
+    Ok(convert::asked(request, workspace)?)
 }
 
 #[tonic::async_trait]

@@ -97,6 +97,17 @@ impl Guard {
         answer.instrument(span).await
     }
 
+    /// Who called last on a connection, if they call again, and may.
+    pub(super) fn recognize(
+        &self,
+        credential: Credential,
+        address: Option<IpAddr>,
+        memo: &CallerMemo,
+    ) -> Option<Caller> {
+        // Whoever was served before, was from a database that is prepared.
+        self.engine.recognize(credential, address, Actor::Nobody, memo)
+    }
+
     async fn answer<B, F>(
         &self,
         request: Request<B>,

@@ -25,7 +25,7 @@ pub use front::{Connection, Front, Incoming};
 pub use guard::{Limits, Prepared};
 use health::HealthService;
 pub use health::Readiness;
-pub use reply::Reply;
+pub use reply::{Replayed, Reply};
 
 use crate::authorize::Engine;
 use crate::clock::Clock;

@@ -1,7 +1,7 @@
 //! What a call is answered with.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
@@ -95,10 +95,33 @@ pub(super) fn only_message(body: &Bytes, max_length: usize) -> Option<Bytes> {
     (is_whole && message.len() <= max_length).then(|| body.slice(PREFIX..))
 }
 
-/// A body of which a part was read before the rest.
-pub(super) struct Replayed<B> {
-    pub(super) first: Option<Frame<Bytes>>,
-    pub(super) rest: B,
+/// A body of which a part may have been read before the rest.
+#[derive(Debug)]
+pub struct Replayed<B> {
+    first: Option<Frame<Bytes>>,
+    rest: B,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Replayed<B> {
+    /// A body of which nothing was read.
+    pub(super) fn new(rest: B) -> Self {
+        Self { first: None, rest }
+    }
+
+    /// All of it, if that has come, and in one piece.
+    pub(super) fn only(&mut self) -> Option<&Bytes> {
+        if self.first.is_none() {
+            // Whatever has not come yet is asked for again when it is read.
+            let mut context = Context::from_waker(Waker::noop());
+            let Poll::Ready(Some(Ok(first))) = Pin::new(&mut self.rest).poll_frame(&mut context)
+            else {
+                return None;
+            };
+            self.first = Some(first);
+        }
+        let first = self.first.as_ref().filter(|_| self.rest.is_end_stream());
+        first.and_then(Frame::data_ref)
+    }
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Body for Replayed<B> {

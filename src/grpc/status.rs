@@ -115,6 +115,7 @@ impl From<FindError> for Status {
 fn fault(error: &StoreError) -> Status {
     match error {
         StoreError::Database(_) => database_unavailable(),
+        StoreError::Shared(error) => fault(error),
         StoreError::Corrupt(_) | StoreError::Interrupted => internal(),
     }
 }

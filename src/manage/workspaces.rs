@@ -254,13 +254,15 @@ pub(super) fn refuse_reserved(id: &WorkspaceId) -> Result<(), Error> {
     if id.is_reserved() { Err(Error::Reserved(Resource::Workspace)) } else { Ok(()) }
 }
 
-/// Checks that the catalogue knows what a policy gives to new keys. Locks the catalogue.
+/// Checks that the catalogue knows what a policy gives to new keys, and keeps it from changing. Like every
+/// transaction that locks a workspace before: of two neither waits for the other.
 async fn check_defaults(
     tx: &Transaction,
     catalog: &CatalogId,
     policy: &Policy,
 ) -> Result<(), Error> {
-    let catalog = tx.catalogs().lock(catalog).await?.ok_or(Precondition::CatalogNotFound)?;
+    tx.catalogs().keep(catalog).await?;
+    let catalog = tx.catalogs().find(catalog).await?.ok_or(Precondition::CatalogNotFound)?;
     check_known(
         "workspace.policy.default_permissions",
         &policy.default_permissions,

@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::error::Error;
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use futures_util::future::Either;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
@@ -62,10 +63,15 @@ where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let connection = Arc::new(connection);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let connection = Arc::clone(&connection);
-        async move { Ok::<_, Infallible>(connection.answer(request).await) }
-    });
+    let service =
+        service_fn(move |request: Request<Incoming>| match connection.answer_at_once(request) {
+            Ok(response) => Either::Left(ready(Ok::<_, Infallible>(response))),
+            Err(request) => {
+                let connection = Arc::clone(&connection);
+                let answer = async move { Ok(connection.answer(request).await) };
+                Either::Right(Box::pin(answer))
+            }
+        });
     let (interval, answer_within) = KEEPALIVE;
     let requests = Requests::default();
     let serving = http2::Builder::new(requests.clone())

@@ -31,6 +31,8 @@ use workers::Workers;
 
 /// How often it is written when keys were last seen.
 const LAST_SEEN_INTERVAL: Duration = Duration::from_secs(10);
+/// Of how many keys at the most each time, so that the database has time for more than that.
+const MAX_SEEN_AT_ONCE: usize = 100_000;
 /// How long the accept loop rests after an error: with no file descriptor left, trying again at
 /// once would only burn the processor.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
@@ -196,7 +198,7 @@ impl Server {
         if let Some(follower) = follower {
             follower.abort();
         }
-        self.engine.write_last_seen().await;
+        self.engine.write_last_seen(usize::MAX).await;
         self.store.close().await;
         outcome
     }
@@ -235,7 +237,7 @@ async fn write_last_seen(engine: Arc<Engine>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        engine.write_last_seen().await;
+        engine.write_last_seen(MAX_SEEN_AT_ONCE).await;
     }
 }
 

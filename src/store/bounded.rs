@@ -1,11 +1,11 @@
 //! Connections that do not wait for ever.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::sqlx::Error as SqlxError;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+
+use super::error::timed_out;
 
 /// How long the database may take to answer one statement, and how long it may take until there is a
 /// connection to send it on. A database that takes longer is as good as gone.
@@ -31,8 +31,7 @@ pub(super) async fn within<T>(
     time: Duration,
     operation: impl Future<Output = Result<T, DbErr>> + Send,
 ) -> Result<T, DbErr> {
-    let timed_out = |_| DbErr::Conn(RuntimeErr::SqlxError(Arc::new(SqlxError::PoolTimedOut)));
-    tokio::time::timeout(time, operation).await.map_err(timed_out)?
+    tokio::time::timeout(time, operation).await.map_err(|_elapsed| timed_out())?
 }
 
 #[async_trait::async_trait]

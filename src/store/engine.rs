@@ -14,6 +14,7 @@ use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
 use super::bounded::{Bounded, STATEMENT_TIMEOUT};
 use super::error::OpenError;
+use super::group::{LANES, Lane};
 use super::lock::FileLock;
 use super::url::{DatabaseUrl, Remote};
 use super::{Store, migration};
@@ -53,7 +54,9 @@ impl Store {
         };
         let read = Bounded { connection: read, notes: () };
         let (revision, observer) = (Mutex::default(), OnceLock::new());
-        Ok(Self { url: url.clone(), read, write, patience, revision, observer, _lock: lock })
+        let lanes = if lock.is_some() { 1 } else { LANES };
+        let lanes = (0..lanes).map(|_| Lane::default()).collect();
+        Ok(Self { url: url.clone(), read, write, patience, lanes, revision, observer, _lock: lock })
     }
 
     /// Brings the tables up to date. Of several servers that start at once, one does it.

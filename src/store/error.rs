@@ -1,6 +1,7 @@
 //! What can go wrong with a database.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use sea_orm::sqlx::Error as SqlxError;
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
@@ -14,12 +15,30 @@ pub enum StoreError {
     /// A row holds what this program never writes. Names the column, never the value.
     #[error("the database holds something unreadable in {0}")]
     Corrupt(&'static str),
+    /// A transaction that several shared was not carried out, or its outcome is not known.
+    #[error(transparent)]
+    Shared(Arc<StoreError>),
     /// The task of a transaction ended without an answer.
     #[error("a transaction ended without an answer")]
     Interrupted,
 }
 
+/// The error of a database that does not answer in time.
+pub(super) fn timed_out() -> DbErr {
+    DbErr::Conn(RuntimeErr::SqlxError(Arc::new(SqlxError::PoolTimedOut)))
+}
+
 impl StoreError {
+    /// The database did not answer in time.
+    pub(super) fn timed_out() -> Self {
+        Self::Database(timed_out())
+    }
+
+    /// What went wrong, for those who only shared the transaction in which it did.
+    pub(super) fn told_to_others(error: &DbErr) -> Self {
+        Self::Database(DbErr::Custom(error.to_string()))
+    }
+
     /// Whether the whole transaction may succeed, or find out why it cannot, if it is begun again: it
     /// lost against another.
     pub(super) fn is_conflict(&self) -> bool {

@@ -233,19 +233,19 @@ impl Keys<'_, Writer> {
         Ok(())
     }
 
-    /// Notes when a key was last seen, if that is later than what is stored: of two servers neither
+    /// Notes when keys were last seen, if that is later than what is stored: of two servers neither
     /// moves it backwards. A key that is gone stays gone.
     ///
     /// # Errors
     /// If the database cannot be written.
-    pub async fn see(&self, id: Uuid, seen: Timestamp) -> Result<(), StoreError> {
+    pub async fn see(&self, ids: &[Uuid], seen: Timestamp) -> Result<(), StoreError> {
         let seen = seen.as_micros();
         let later = Condition::any()
             .add(api_key::Column::LastSeenTime.is_null())
             .add(api_key::Column::LastSeenTime.lt(seen));
         api_key::Entity::update_many()
             .col_expr(api_key::Column::LastSeenTime, Expr::val(seen))
-            .filter(api_key::Column::Id.eq(id))
+            .filter(api_key::Column::Id.is_in(ids.iter().copied()))
             .filter(later)
             .exec(self.0)
             .await?;

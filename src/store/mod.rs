@@ -13,6 +13,7 @@ mod engine;
 mod entity;
 mod error;
 mod feed;
+mod group;
 mod identifiers;
 mod keys;
 mod lock;
@@ -39,6 +40,7 @@ pub use changes::{Change, Observer};
 pub use copy::{Copied, CopyError};
 pub use error::{OpenError, StoreError};
 pub use feed::Feed;
+use group::Lane;
 pub use identifiers::Identifiers;
 pub use keys::{Cursor, Keys, StoredKey};
 pub use members::Members;
@@ -64,6 +66,8 @@ pub struct Store {
     write: DatabaseConnection,
     /// How long a transaction may wait to begin.
     patience: Duration,
+    /// Where small transactions wait for each other.
+    lanes: Box<[Lane]>,
     /// The last revision that was seen.
     revision: Mutex<Option<Revision>>,
     /// Who is told what changed.

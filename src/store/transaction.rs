@@ -10,7 +10,8 @@ use sea_orm::{
 use tracing::Instrument;
 
 use super::bounded::{Bounded, bounded, within};
-use super::changes::Noted;
+use super::changes::{Change, Noted};
+use super::group::lane_of;
 use super::{Store, StoreError};
 use crate::domain::Revision;
 
@@ -33,6 +34,12 @@ pub trait UnitOfWork: Send + Sync + 'static {
     type Output: Send + 'static;
     /// Why it may not be done.
     type Error: From<StoreError> + AsStoreError + Send + 'static;
+
+    /// What it locks first, and nothing after that but what all share: then it is small, and may wait to
+    /// be committed together with others. `None`: it is committed alone.
+    fn group(&self) -> Option<&str> {
+        None
+    }
 
     /// Does the work. On an error everything is undone.
     fn run(
@@ -80,28 +87,47 @@ impl Store {
         self: &Arc<Self>,
         work: W,
     ) -> Result<Committed<W::Output>, W::Error> {
+        if let Some(group) = work.group() {
+            let lane = lane_of(group, self.lanes.len());
+            return self.together(lane, work).await;
+        }
         let store = Arc::clone(self);
-        let task = async move {
-            for _ in 1..ATTEMPTS {
-                match store.attempt(&work).await {
-                    Err(error) if is_conflict(&error) => {
-                        tracing::debug!("a transaction lost against another and is begun again");
-                    }
-                    outcome => return outcome,
-                }
-            }
-            store.attempt(&work).await
-        };
+        let task = async move { store.alone(&work).await };
         match tokio::spawn(task.in_current_span()).await {
             Ok(outcome) => outcome,
             Err(_panicked_or_shut_down) => Err(StoreError::Interrupted.into()),
         }
     }
 
+    /// Carries out a unit of work in a transaction of its own.
+    pub(super) async fn alone<W: UnitOfWork>(
+        &self,
+        work: &W,
+    ) -> Result<Committed<W::Output>, W::Error> {
+        for _ in 1..ATTEMPTS {
+            match self.attempt(work).await {
+                Err(error) if is_conflict(&error) => {
+                    tracing::debug!("a transaction lost against another and is begun again");
+                }
+                outcome => return outcome,
+            }
+        }
+        self.attempt(work).await
+    }
+
     async fn attempt<W: UnitOfWork>(&self, work: &W) -> Result<Committed<W::Output>, W::Error> {
         let tx = self.begin().await?;
         let output = work.run(&tx).await?;
         let changes = tx.inner.notes.take();
+        Ok(Committed { output, revision: self.publish_and_commit(tx, changes).await? })
+    }
+
+    /// Ends a transaction, and returns the last revision.
+    pub(super) async fn publish_and_commit(
+        &self,
+        tx: Transaction,
+        changes: Vec<Change>,
+    ) -> Result<Option<Revision>, StoreError> {
         let revision = self.publish(&tx, &changes).await?;
         let committed = self.commit(tx).await;
         // Before anybody is told; and also if the outcome is unknown.
@@ -110,7 +136,7 @@ impl Store {
         }
         committed?;
         revision.inspect(|revision| self.see_revision(*revision));
-        Ok(Committed { output, revision: self.seen_revision() })
+        Ok(self.seen_revision())
     }
 
     async fn commit(&self, tx: Transaction) -> Result<(), StoreError> {
@@ -126,7 +152,7 @@ impl Store {
         Ok(())
     }
 
-    async fn begin(&self) -> Result<Transaction, StoreError> {
+    pub(super) async fn begin(&self) -> Result<Transaction, StoreError> {
         let sqlite = self.write.get_database_backend() == DbBackend::Sqlite;
         let options = TransactionOptions {
             // Under MariaDB's REPEATABLE READ, what is read before a lock is taken makes what is

@@ -245,10 +245,10 @@ impl TestServer {
         Self { operator_key: other.operator_key.clone(), ..server }
     }
 
-    /// Another server on the same database, reached by another URL.
-    pub async fn beside_by(other: &Self, url: String) -> Self {
+    /// Another server on the same database, reached by another URL, with some settings of its own.
+    pub async fn beside_by(other: &Self, url: String, settings: Settings) -> Self {
         let database = other.database.by(url);
-        let server = Self::start_on(database, Arc::default(), Settings::default()).await;
+        let server = Self::start_on(database, Arc::default(), settings).await;
         Self { operator_key: other.operator_key.clone(), ..server }
     }
 

@@ -24,6 +24,10 @@ impl UnitOfWork for CloneKey {
     type Output = CreatedKey;
     type Error = Error;
 
+    fn group(&self) -> Option<&str> {
+        Some(self.name.workspace.as_str())
+    }
+
     async fn run(&self, tx: &Transaction) -> Result<CreatedKey, Error> {
         let not_found = || Error::NotFound(Resource::Key);
         let workspace = tx.workspaces().lock(&self.name.workspace).await?.ok_or_else(not_found)?;

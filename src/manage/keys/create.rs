@@ -64,7 +64,8 @@ impl CreateKey {
         if workspace.id.is_reserved() {
             check_known("key.permissions", &self.draft.permissions, control_catalog())?;
         } else {
-            let catalog = tx.catalogs().lock(&workspace.catalog).await?;
+            tx.catalogs().keep(&workspace.catalog).await?;
+            let catalog = tx.catalogs().find(&workspace.catalog).await?;
             let catalog = catalog.ok_or(StoreError::Corrupt("workspaces.catalog_id"))?.catalog;
             check_known("key.permissions", &self.draft.permissions, &catalog)?;
         }
@@ -92,6 +93,10 @@ impl CreateKey {
 impl UnitOfWork for CreateKey {
     type Output = CreatedKey;
     type Error = Error;
+
+    fn group(&self) -> Option<&str> {
+        Some(self.workspace.as_str())
+    }
 
     async fn run(&self, tx: &Transaction) -> Result<CreatedKey, Error> {
         let workspace = tx.workspaces().lock(&self.workspace).await?;

@@ -13,6 +13,10 @@ impl UnitOfWork for DeleteKey {
     type Output = ();
     type Error = Error;
 
+    fn group(&self) -> Option<&str> {
+        Some(self.name.workspace.as_str())
+    }
+
     async fn run(&self, tx: &Transaction) -> Result<(), Error> {
         // An unknown workspace, an unknown key and a key of another workspace answer alike.
         let not_found = || Error::NotFound(Resource::Key);
