@@ -150,6 +150,8 @@ impl Cache {
         if let Some(flight) = misses.flights.get(&key)
             && flight.mark == mark
             && uptime.saturating_sub(flight.began) < max_age
+            // One that was given up never lands.
+            && flight.landed.has_changed().is_ok()
         {
             return Joined::UnderWay(flight.landed.clone());
         }
@@ -336,5 +338,7 @@ mod tests {
         };
         drop(ticket);
         assert!(landed.has_changed().is_err() && landed.borrow_and_update().is_none());
+        let again = cache.join(cache_key(1), 0, NOW, Duration::MAX);
+        assert!(matches!(again, Joined::First(..)), "nobody joins it any more");
     }
 }

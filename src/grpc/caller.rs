@@ -1,6 +1,7 @@
 //! Who calls, by the headers of a request.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use http::HeaderMap;
 use tonic::{Request, Status};
@@ -37,6 +38,25 @@ pub(super) fn actor(headers: &HeaderMap) -> Actor {
     }
 }
 
+/// How long a client waits, by its `grpc-timeout`; one that makes no sense counts for nothing.
+pub(super) fn timeout_of(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if !(1..=8).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(3_600 * number)),
+        "M" => Some(Duration::from_secs(60 * number)),
+        "S" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_millis(number)),
+        "u" => Some(Duration::from_micros(number)),
+        "n" => Some(Duration::from_nanos(number)),
+        _ => None,
+    }
+}
+
 /// What a caller presented, for those who have to ask again whether it is good.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Presented {
@@ -68,4 +88,33 @@ pub(super) fn caller_with<T>(
 pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
     // Without the guard nobody is a caller.
     request.extensions().get::<Caller>().cloned().ok_or_else(internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_says_how_long_it_waits() {
+        let timeout = |text: &str| {
+            let value = text.parse().unwrap();
+            timeout_of(&HeaderMap::from_iter([(
+                http::HeaderName::from_static("grpc-timeout"),
+                value,
+            )]))
+        };
+        for (text, expected) in [
+            ("2H", Duration::from_secs(7_200)),
+            ("2M", Duration::from_secs(120)),
+            ("2S", Duration::from_secs(2)),
+            ("99999999m", Duration::from_millis(99_999_999)),
+            ("2u", Duration::from_micros(2)),
+            ("2n", Duration::from_nanos(2)),
+        ] {
+            assert_eq!(timeout(text), Some(expected), "{text}");
+        }
+        for bad in ["", "S", "2", "2s", "-2S", "+2S", "123456789S", "2 S", "2SS"] {
+            assert_eq!(timeout(bad), None, "{bad:?}");
+        }
+    }
 }

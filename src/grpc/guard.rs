@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tonic::{Code, Status};
 use tracing::{Instrument, Span, field};
 
-use super::caller::{Presented, actor, credential};
+use super::caller::{Presented, actor, credential, timeout_of};
 use super::reply::Reply;
 use super::status;
 use crate::authorize::{CallerMemo, Engine};
@@ -126,6 +126,8 @@ impl Guard {
             return Err(status::database_unavailable());
         }
         let asks = (!is_open).then(|| (credential(request.headers()), actor(request.headers())));
+        // The client waits no longer.
+        let patience = timeout_of(request.headers()).unwrap_or(Duration::MAX).min(self.timeout);
         let answer = async {
             let admitted = match asks {
                 Some((credential, actor)) => {
@@ -139,7 +141,7 @@ impl Guard {
         // Most answers need not wait for anything, and no timer either.
         let caught = match poll!(answer.as_mut()) {
             Poll::Ready(caught) => caught,
-            Poll::Pending => match tokio::time::timeout(self.timeout, answer).await {
+            Poll::Pending => match tokio::time::timeout(patience, answer).await {
                 Ok(caught) => caught,
                 Err(_elapsed) => return Err(status::timed_out()),
             },

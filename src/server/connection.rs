@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::error::Error;
-use std::future::{Future, poll_fn, ready};
+use std::future::{Future, pending, poll_fn, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -20,9 +21,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::heard::Heard;
 use crate::grpc::Connection;
 
 /// Calls under way on one connection. Clients that want more open another.
@@ -32,8 +34,10 @@ const MAX_STREAMS_PER_CONNECTION: u32 = 1_024;
 const MAX_RESET_STREAMS: usize = 64;
 /// All headers of a call, in bytes.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
-/// How long a TLS handshake may take.
+/// How long a TLS handshake may take, and how long it may take until HTTP/2 is spoken.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// What a client says first, in bytes (RFC 9113, section 3.4).
+const PREFACE: usize = 24;
 /// How often a silent connection is asked whether it is still there, and how long it may take to answer.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
@@ -52,8 +56,12 @@ pub(super) async fn serve(
     match tls {
         None => serve_http2(stream, connection, drain).await,
         Some(tls) => {
-            let stream = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await??;
-            serve_http2(stream, connection, drain).await
+            let accepted = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream));
+            tokio::select! {
+                stream = accepted => serve_http2(stream??, connection, drain).await,
+                // It has asked for nothing yet.
+                () = begun(drain.clone()) => Ok(()),
+            }
         }
     }
 }
@@ -73,8 +81,9 @@ where
             }
         });
     let (interval, answer_within) = KEEPALIVE;
+    let (stream, heard) = Heard::new(stream);
     let requests = Requests::default();
-    let serving = http2::Builder::new(requests.clone())
+    let serving = http2::Builder::new(requests.executor())
         .timer(TokioTimer::new())
         .auto_date_header(false)
         .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
@@ -85,9 +94,19 @@ where
         .keep_alive_timeout(answer_within)
         .serve_connection(TokioIo::new(stream), service);
     let mut serving = pin!(serving);
+    let silent = async {
+        sleep(HANDSHAKE_TIMEOUT).await;
+        if heard.get() >= PREFACE {
+            pending::<()>().await;
+        }
+    };
     tokio::select! {
         ended = requests.drive(serving.as_mut()) => return Ok(ended?),
         () = begun(drain) => {}
+        () = silent => return Err("the client did not begin to speak HTTP/2".into()),
+    }
+    if heard.get() < PREFACE {
+        return Ok(());
     }
     serving.as_mut().graceful_shutdown();
     Ok(requests.drive(serving).await?)
@@ -102,18 +121,29 @@ async fn begun(mut drain: watch::Receiver<bool>) {
 /// Runs what serves the requests of a connection, on its thread. Most of it never waits: that is run as
 /// soon as all requests that came together have been read, no task is made of it, and all answers
 /// are written together.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Requests(Rc<RefCell<Vec<Serving>>>);
 
 type Serving = Pin<Box<dyn Future<Output = ()>>>;
 
-impl<F: Future<Output = ()> + 'static> Executor<F> for Requests {
+/// What puts them there. Each holds one itself: were it more than a weak reference, those that are there
+/// when a connection ends would hold each other for ever.
+#[derive(Clone)]
+struct Arrivals(Weak<RefCell<Vec<Serving>>>);
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for Arrivals {
     fn execute(&self, future: F) {
-        self.0.borrow_mut().push(Box::pin(future));
+        if let Some(requests) = self.0.upgrade() {
+            requests.borrow_mut().push(Box::pin(future));
+        }
     }
 }
 
 impl Requests {
+    fn executor(&self) -> Arrivals {
+        Arrivals(Rc::downgrade(&self.0))
+    }
+
     /// Drives a connection to its end.
     async fn drive<C: Future>(&self, mut connection: Pin<&mut C>) -> C::Output {
         let mut some = Vec::new();
@@ -136,7 +166,9 @@ impl Requests {
 /// Runs it here if it need not wait, and else as a task.
 fn run(mut serving: Serving) {
     // Whatever it would wait for, it asks for again when the task is run.
-    if serving.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+    let poll = || serving.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    // A panic is the request's own, as it would be in a task; the panic hook has logged where.
+    if let Ok(Poll::Pending) = catch_unwind(AssertUnwindSafe(poll)) {
         tokio::task::spawn_local(serving);
     }
 }

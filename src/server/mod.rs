@@ -1,6 +1,7 @@
 //! The server: opens the store, listens, serves, drains.
 
 mod connection;
+mod heard;
 mod preparation;
 mod tls;
 mod workers;
@@ -31,8 +32,11 @@ use workers::Workers;
 
 /// How often it is written when keys were last seen.
 const LAST_SEEN_INTERVAL: Duration = Duration::from_secs(10);
-/// Of how many keys at the most each time, so that the database has time for more than that.
-const MAX_SEEN_AT_ONCE: usize = 100_000;
+/// Of how many keys at the most each time: each is a page of its own to the database, and a hundred
+/// thousand keep it busy for seconds.
+const MAX_SEEN_AT_ONCE: usize = 10_000;
+/// How long that may take when the server goes down.
+const LAST_WRITE: Duration = Duration::from_secs(5);
 /// How long the accept loop rests after an error: with no file descriptor left, trying again at
 /// once would only burn the processor.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
@@ -198,7 +202,10 @@ impl Server {
         if let Some(follower) = follower {
             follower.abort();
         }
-        self.engine.write_last_seen(usize::MAX).await;
+        let last_write = self.engine.write_last_seen(usize::MAX);
+        if tokio::time::timeout(LAST_WRITE, last_write).await.is_err() {
+            tracing::warn!("of some keys it was not written when they were last seen");
+        }
         self.store.close().await;
         outcome
     }

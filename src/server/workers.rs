@@ -83,7 +83,8 @@ impl Workers {
         }
         // A connection belongs to the runtime that it is used on.
         let stream = stream.into_std()?;
-        let least = self.threads.iter().min_by_key(|worker| open(worker));
+        let serving = self.threads.iter().filter(|worker| !worker.connections.is_closed());
+        let least = serving.min_by_key(|worker| open(worker));
         let worker = least.ok_or_else(|| io::Error::other("nobody serves connections"))?;
         worker.open.fetch_add(1, Ordering::Relaxed);
         let accepted = Accepted { stream, address, open: Open(Arc::clone(&worker.open)) };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sea_orm::sqlx::pool::PoolOptions;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::sqlx::{Connection, Database as SqlxDatabase};
+use sea_orm::sqlx::{Connection, Database as SqlxDatabase, Executor, MySql};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
 use super::bounded::{Bounded, STATEMENT_TIMEOUT};
@@ -147,8 +147,20 @@ pub(super) async fn connect_remote(
         .connect_lazy(true)
         .sqlx_logging(false)
         .map_sqlx_postgres_pool_opts(give_up_on_lost)
-        .map_sqlx_mysql_pool_opts(give_up_on_lost);
+        .map_sqlx_mysql_pool_opts(roll_back_or_give_up);
     Ok(Database::connect(options).await?)
+}
+
+/// On MariaDB a `BEGIN` that nobody waited for any more leaves a transaction open that the driver does not
+/// know of, and in which no other can be begun. Asks whether the connection is still there, too.
+fn roll_back_or_give_up(options: PoolOptions<MySql>) -> PoolOptions<MySql> {
+    options.after_release(|connection, _| {
+        Box::pin(async move {
+            let rolled_back =
+                tokio::time::timeout(STATEMENT_TIMEOUT, connection.execute("ROLLBACK"));
+            rolled_back.await.map_err(|_elapsed| sea_orm::sqlx::Error::PoolTimedOut)?.map(|_| true)
+        })
+    })
 }
 
 /// A connection that does not answer when it is given back is dropped. Left to itself the pool would

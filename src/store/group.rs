@@ -26,7 +26,7 @@ const MAX_GROUP: usize = 64;
 /// How many groups are under way at once where there may be several writers.
 pub(super) const LANES: usize = 8;
 
-/// Units of work that wait for each other: those of the same key come in order, and never deadlock.
+/// Units of work that wait for each other.
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     waiting: Mutex<VecDeque<Box<dyn Job>>>,
@@ -62,6 +62,16 @@ enum Ran {
     Lost,
     /// The database failed.
     Failed(Arc<StoreError>),
+}
+
+/// How a group went.
+enum Outcome {
+    /// It was committed, at this revision, or was not, or nobody knows.
+    Committed(Result<Option<Revision>, Arc<StoreError>>),
+    /// It lost against another transaction, and nothing of it stays.
+    Lost,
+    /// The database failed at this one, and nothing of it stays.
+    Failed(usize, Arc<StoreError>),
 }
 
 struct Pending<W: UnitOfWork> {
@@ -111,9 +121,10 @@ impl<W: UnitOfWork> Job for Pending<W> {
 
     fn finish(self: Box<Self>, committed: Result<Option<Revision>, Arc<StoreError>>) {
         let outcome = match (self.outcome, committed) {
-            (Some(Err(refused)), _) => Err(refused),
-            (Some(Ok(output)), Ok(revision)) => Ok(Committed { output, revision }),
+            // What was refused may have been refused for what others did, and that is not committed either.
             (_, Err(error)) => Err(StoreError::Shared(error).into()),
+            (Some(Err(refused)), Ok(_)) => Err(refused),
+            (Some(Ok(output)), Ok(revision)) => Ok(Committed { output, revision }),
             (None, Ok(_)) => Err(StoreError::Interrupted.into()),
         };
         // Whoever hung up is not told.
@@ -182,27 +193,30 @@ impl Store {
 
     /// Carries out a group. Returns those that must be begun again, each alone.
     async fn carry_out(&self, mut group: Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
-        let committed = match self.attempt_group(&mut group).await {
-            Ok(None) => return group,
-            Ok(Some(revision)) => Ok(revision),
-            Err(error) => Err(error),
-        };
-        finish_all(group, &committed);
-        Vec::new()
+        match self.attempt_group(&mut group).await {
+            Outcome::Committed(committed) => {
+                finish_all(group, &committed);
+                Vec::new()
+            }
+            Outcome::Lost => group,
+            Outcome::Failed(index, error) => {
+                // What held this one up is no reason to refuse the others.
+                group.remove(index).finish(Err(error));
+                group
+            }
+        }
     }
 
-    /// The revision of a group that was committed; `None` if it lost against another transaction.
-    #[allow(clippy::option_option, reason = "the inner one is of a database that nobody serves")]
-    async fn attempt_group(
-        &self,
-        group: &mut [Box<dyn Job>],
-    ) -> Result<Option<Option<Revision>>, Arc<StoreError>> {
-        let tx = self.begin().await.map_err(Arc::new)?;
+    async fn attempt_group(&self, group: &mut [Box<dyn Job>]) -> Outcome {
+        let tx = match self.begin().await {
+            Ok(tx) => tx,
+            Err(error) => return Outcome::Committed(Err(Arc::new(error))),
+        };
         let is_shared = group.len() > 1;
         let mut changes: Vec<Change> = Vec::new();
-        for job in group {
+        for (index, job) in group.iter_mut().enumerate() {
             if is_shared && savepoint(&tx, "SAVEPOINT work").await.is_err() {
-                return Ok(None);
+                return Outcome::Lost;
             }
             let ran = job.run(&tx).await;
             let noted = tx.inner.notes.take();
@@ -212,19 +226,19 @@ impl Store {
                     "RELEASE SAVEPOINT work"
                 }
                 // Of what is refused alone nothing is committed.
-                Ran::Refused if !is_shared => return Ok(Some(self.seen_revision())),
+                Ran::Refused if !is_shared => return Outcome::Committed(Ok(self.seen_revision())),
                 Ran::Refused => "ROLLBACK TO SAVEPOINT work",
-                Ran::Lost => return Ok(None),
-                Ran::Failed(error) => return Err(error),
+                Ran::Lost => return Outcome::Lost,
+                Ran::Failed(error) => return Outcome::Failed(index, error),
             };
             if is_shared && savepoint(&tx, end).await.is_err() {
-                return Ok(None);
+                return Outcome::Lost;
             }
         }
         match self.publish_and_commit(tx, changes).await {
-            Ok(revision) => Ok(Some(revision)),
-            Err(error) if error.is_conflict() => Ok(None),
-            Err(error) => Err(Arc::new(error)),
+            Ok(revision) => Outcome::Committed(Ok(revision)),
+            Err(error) if error.is_conflict() => Outcome::Lost,
+            Err(error) => Outcome::Committed(Err(Arc::new(error))),
         }
     }
 }
