@@ -28,6 +28,8 @@ mod store {
     mod builders;
     mod catalogs;
     mod database;
+    mod gate;
+    mod groups;
     mod identifiers;
     mod key_list;
     mod key_requests;

@@ -50,7 +50,36 @@ impl Database {
         T: Send + 'static,
         F: Run<S, T>,
     {
-        let work = Work { state, run, output: std::marker::PhantomData };
+        self.carry_out(None, state, run).await
+    }
+
+    /// The same for a unit of work that may share its commit with others of this group.
+    pub async fn transact_in<S, T, F>(
+        &self,
+        group: &'static str,
+        state: S,
+        run: F,
+    ) -> Result<T, Failure>
+    where
+        S: Send + Sync + 'static,
+        T: Send + 'static,
+        F: Run<S, T>,
+    {
+        self.carry_out(Some(group), state, run).await
+    }
+
+    async fn carry_out<S, T, F>(
+        &self,
+        group: Option<&'static str>,
+        state: S,
+        run: F,
+    ) -> Result<T, Failure>
+    where
+        S: Send + Sync + 'static,
+        T: Send + 'static,
+        F: Run<S, T>,
+    {
+        let work = Work { group, state, run, output: std::marker::PhantomData };
         Ok(self.store.transact(work).await?.output)
     }
 
@@ -161,6 +190,7 @@ impl<S, T, F> Run<S, T> for F where
 }
 
 struct Work<S, T, F> {
+    group: Option<&'static str>,
     state: S,
     run: F,
     output: std::marker::PhantomData<fn() -> T>,
@@ -174,6 +204,10 @@ where
 {
     type Output = T;
     type Error = Failure;
+
+    fn group(&self) -> Option<&str> {
+        self.group
+    }
 
     async fn run(&self, tx: &Transaction) -> Result<T, Failure> {
         (self.run)(&self.state, tx).await

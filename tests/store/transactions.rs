@@ -1,16 +1,15 @@
 //! Units of work: all or nothing, and to the end.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use claviger::domain::Key;
 use claviger::store::{StoreError, Transaction};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
-use tokio::sync::Notify;
 
 use super::builders::{a_catalog, a_key, a_workspace, digest_of, workspace_id};
 use super::database::{Database, Failure};
+use super::gate::Gate;
 
 conformance! {
     a_unit_of_work_sees_what_it_wrote,
@@ -23,26 +22,6 @@ conformance! {
     a_caller_that_hangs_up_does_not_keep_what_failed,
     no_update_of_a_locked_workspace_is_lost,
     no_update_of_a_locked_catalogue_is_lost,
-}
-
-/// Where a unit of work waits until the test lets it go on.
-#[derive(Default)]
-struct Gate {
-    reached: Notify,
-    open: Notify,
-}
-
-impl Gate {
-    async fn pass(&self) {
-        self.reached.notify_one();
-        self.open.notified().await;
-    }
-
-    /// Waits until a unit of work stands at the gate; fails loudly if none comes.
-    async fn reached(&self) {
-        let reached = tokio::time::timeout(Duration::from_secs(10), self.reached.notified());
-        reached.await.expect("a unit of work comes to the gate");
-    }
 }
 
 /// Everything that can be written, as one change.
