@@ -94,3 +94,13 @@ impl Entry {
         }
     }
 }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A decision waits for memory once for each line that it reads.
+    #[test]
+    fn takes_three_cache_lines_with_its_counters() {
+        assert!(size_of::<Entry>() + 2 * size_of::<usize>() <= 3 * 64);
+    }
+}

@@ -9,12 +9,23 @@ use super::network::{Cidr, Networks};
 /// The addresses of some networks, ready to be looked up: a thousand networks take ten comparisons.
 ///
 /// Ranges, first and last address, in order, and none touches the next.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddressSet {
-    v4: Box<[(u32, u32)]>,
+    v4: V4,
     /// Apart, because there mostly are none: a server remembers very many sets.
     v6: Option<Box<V6>>,
 }
+
+/// Most keys have few networks, and these stand where they are used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum V4 {
+    Few([(u32, u32); FEW]),
+    Many(Box<[(u32, u32)]>),
+}
+
+const FEW: usize = 2;
+/// A range that ends before it begins.
+const NOTHING: (u32, u32) = (u32::MAX, 0);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct V6(Box<[(u128, u128)]>);
@@ -25,11 +36,34 @@ impl AddressSet {
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         match address.to_canonical() {
-            IpAddr::V4(address) => is_within(&self.v4, address.to_bits()),
+            IpAddr::V4(address) => self.v4.contains(address.to_bits()),
             IpAddr::V6(address) => {
                 self.v6.as_ref().is_some_and(|v6| is_within(&v6.0, address.to_bits()))
             }
         }
+    }
+}
+
+impl V4 {
+    fn contains(&self, address: u32) -> bool {
+        match self {
+            Self::Few(ranges) => {
+                ranges.iter().any(|(first, last)| (*first..=*last).contains(&address))
+            }
+            Self::Many(ranges) => is_within(ranges, address),
+        }
+    }
+}
+
+impl From<Vec<(u32, u32)>> for V4 {
+    fn from(mut ranges: Vec<(u32, u32)>) -> Self {
+        ranges.sort_unstable();
+        if ranges.len() > FEW {
+            return Self::Many(ranges.into());
+        }
+        let mut few = [NOTHING; FEW];
+        few[..ranges.len()].copy_from_slice(&ranges);
+        Self::Few(few)
     }
 }
 
@@ -53,7 +87,6 @@ impl From<&Networks> for AddressSet {
                 }
             }
         }
-        v4.sort_unstable();
         v6.sort_unstable();
         Self { v4: v4.into(), v6: (!v6.is_empty()).then(|| Box::new(V6(v6.into()))) }
     }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use uuid::Uuid;
 
 use super::address_set::AddressSet;
@@ -58,7 +59,7 @@ pub struct KeyFacts {
     /// The last part of its name.
     pub id: Uuid,
     /// What people call it.
-    pub display_name: Box<str>,
+    pub display_name: CompactString,
     /// From when on it is denied; [`Timestamp::MAX`]: never.
     pub expire_time: Timestamp,
     /// Every permission that it holds, by the catalogue of its workspace.
