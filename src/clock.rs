@@ -7,6 +7,15 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::domain::Timestamp;
 
+/// An instant, by both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// See [`Clock::now`].
+    pub now: Timestamp,
+    /// See [`Clock::uptime`].
+    pub uptime: Duration,
+}
+
 /// Tells the time. Everything that needs the time asks one of these, so that tests can set it.
 pub trait Clock: fmt::Debug + Send + Sync {
     /// The present instant.
@@ -14,6 +23,11 @@ pub trait Clock: fmt::Debug + Send + Sync {
 
     /// How long the machine has been running, suspended or not. Never set, and never goes back.
     fn uptime(&self) -> Duration;
+
+    /// The present instant, for those who need both.
+    fn moment(&self) -> Moment {
+        Moment { now: self.now(), uptime: self.uptime() }
+    }
 }
 
 /// The clock of the operating system.

@@ -59,8 +59,9 @@ impl Fixture {
 
     fn verdict(&self, secret: &str, action: Action<'_>) -> Result<(), Denial> {
         let question = self.question(Credential::from_api_key(secret), action);
-        let found = self.engine.recall(&question, Consistency::Bounded).unwrap();
-        self.engine.decide(&question, &found).verdict
+        let at = self.engine.moment();
+        let found = self.engine.recall(&question, Consistency::Bounded, at.uptime).unwrap();
+        self.engine.decide(&question, &found, at.now).verdict
     }
 }
 

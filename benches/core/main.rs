@@ -60,8 +60,10 @@ fn decisions(criterion: &mut Criterion) {
     criterion.bench_function("decision, remembered", |bencher| {
         bencher.iter(|| {
             let question = question(credentials[next()], &scope);
-            let found = engine.recall(&question, Consistency::Bounded).expect("it is remembered");
-            let verdict = engine.decide(&question, &found).verdict;
+            let at = engine.moment();
+            let found = engine.recall(&question, Consistency::Bounded, at.uptime);
+            let found = found.expect("it is remembered");
+            let verdict = engine.decide(&question, &found, at.now).verdict;
             assert_eq!(black_box(verdict), Ok(()));
         });
     });
@@ -75,7 +77,8 @@ fn decisions(criterion: &mut Criterion) {
             let question = question(credentials[next()], &scope);
             let found = engine.find(&question, Consistency::Full);
             let found = runtime.block_on(found).expect("the database is read");
-            assert_eq!(engine.decide(&question, &found).verdict, Ok(()));
+            let now = engine.moment().now;
+            assert_eq!(engine.decide(&question, &found, now).verdict, Ok(()));
         });
     });
     let raw = runtime.block_on(async {

@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::entry::{CacheKey, Entry};
 use super::{Consistency, Engine, FindError, Found};
-use crate::domain::{Action, Actor, Audience, Caller, ControlKey, Credential, Denial, Question};
+use crate::clock::Moment;
+use crate::domain::{
+    Action, Actor, Audience, Caller, ControlKey, Credential, Denial, Question, Timestamp,
+};
 
 /// Why a caller is not known.
 #[derive(Debug, thiserror::Error)]
@@ -55,27 +58,27 @@ impl Engine {
     ) -> Result<Caller, AuthenticateError> {
         let question = about(credential, address);
         let found = self.find(&question, Consistency::Bounded).await?;
-        let key = self.judge(&question, &found)?;
+        let key = self.judge(&question, &found, self.moment().now)?;
         if let (Some(memo), Some(entry)) = (memo, found.entry()) {
             memo.set(entry);
         }
         Ok(Caller::new(key, actor))
     }
 
-    /// The same for whoever called last on a connection, without waiting for anything. `None`: it has to
-    /// be looked up, or is refused.
+    /// The same for whoever called last on a connection, as of this moment, without waiting for anything.
+    /// `None`: it has to be looked up, or is refused.
     #[must_use]
     pub fn recognize(
         &self,
         credential: Credential,
         address: Option<IpAddr>,
-        actor: Actor,
         memo: &CallerMemo,
+        at: Moment,
     ) -> Option<Caller> {
         let key = CacheKey::of(credential)?;
-        let entry = if self.is_current() { memo.get(&key)? } else { return None };
-        let key = self.judge(&about(credential, address), &Found::new(Some(entry))).ok()?;
-        Some(Caller::new(key, actor))
+        let entry = if self.is_current_at(at.uptime) { memo.get(&key)? } else { return None };
+        let key = self.judge(&about(credential, address), &Found::new(Some(entry)), at.now).ok()?;
+        Some(Caller::new(key, Actor::Nobody))
     }
 
     /// The control key that was found, if it is good.
@@ -83,8 +86,9 @@ impl Engine {
         &self,
         question: &Question<'_>,
         found: &Found,
+        now: Timestamp,
     ) -> Result<Arc<ControlKey>, AuthenticateError> {
-        let verdict = self.decide(question, found).verdict;
+        let verdict = self.decide(question, found, now).verdict;
         let key = found.entry().and_then(|entry| entry.subject().control_key.as_ref());
         match (verdict, key) {
             (Ok(()), Some(key)) => Ok(Arc::clone(key)),

@@ -10,8 +10,8 @@ use super::last_seen::{LastSeen, WriteLastSeen};
 use super::lease::Lease;
 use super::lookup::Lookups;
 use super::memory::Memory;
-use crate::clock::Clock;
-use crate::domain::{Decision, Denial, Question, Revision, Subject, decide};
+use crate::clock::{Clock, Moment};
+use crate::domain::{Credential, Decision, Denial, Question, Revision, Subject, Timestamp, decide};
 use crate::store::{OpenError, Store, StoreError};
 
 /// How much is remembered, and for how long.
@@ -115,18 +115,38 @@ impl Engine {
     /// Whether what is remembered is known to be current. If not, the database is asked each time.
     #[must_use]
     pub fn is_current(&self) -> bool {
-        self.lease.is_valid(self.clock.uptime())
+        self.is_current_at(self.clock.uptime())
+    }
+
+    pub(super) fn is_current_at(&self, uptime: Duration) -> bool {
+        self.lease.is_valid(uptime)
+    }
+
+    /// The present instant.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        self.clock.moment()
+    }
+
+    /// Prepares to be asked about these credentials: each of many costs less then.
+    pub fn expect(&self, credentials: &[Credential]) {
+        self.memory.touch(credentials.iter().filter_map(|one| CacheKey::of(*one)));
     }
 
     /// What is behind the credential of a question, if that is remembered, without waiting for anything.
     /// `None`: it has to be looked up.
     #[must_use]
-    pub fn recall(&self, question: &Question<'_>, consistency: Consistency) -> Option<Found> {
+    pub fn recall(
+        &self,
+        question: &Question<'_>,
+        consistency: Consistency,
+        uptime: Duration,
+    ) -> Option<Found> {
         if !question.identifiers.is_empty() || !self.may_recall(consistency) {
             return None;
         }
         let Some(key) = CacheKey::of(question.credential) else { return Some(Found::new(None)) };
-        match self.recall_entry(&key) {
+        match self.recall_entry(&key, uptime) {
             Recalled::Known(entry) => Some(Found::new(Some(entry))),
             Recalled::Unknown => Some(Found::new(None)),
             Recalled::Nothing => None,
@@ -143,13 +163,8 @@ impl Engine {
     }
 
     /// What is remembered of a credential, and may be served.
-    fn recall_entry(&self, key: &CacheKey) -> Recalled {
-        let uptime = self.clock.uptime();
-        if self.lease.is_valid(uptime) {
-            self.memory.recall(key, uptime)
-        } else {
-            Recalled::Nothing
-        }
+    fn recall_entry(&self, key: &CacheKey, uptime: Duration) -> Recalled {
+        if self.is_current_at(uptime) { self.memory.recall(key, uptime) } else { Recalled::Nothing }
     }
 
     /// What is behind the credential of a question.
@@ -163,7 +178,11 @@ impl Engine {
     ) -> Result<Found, FindError> {
         let Some(key) = CacheKey::of(question.credential) else { return Ok(Found::new(None)) };
         let may_recall = self.may_recall(consistency);
-        let recalled = if may_recall { self.recall_entry(&key) } else { Recalled::Nothing };
+        let recalled = if may_recall {
+            self.recall_entry(&key, self.clock.uptime())
+        } else {
+            Recalled::Nothing
+        };
         let entry = match recalled {
             Recalled::Known(entry) => Some(entry),
             Recalled::Unknown => None,
@@ -185,11 +204,15 @@ impl Engine {
         Ok(Found { entry, owns_identifiers })
     }
 
-    /// Decides on what [`Self::find`] found, counts a request that is allowed against its rate limit,
+    /// Decides on what was found, as of this instant, counts a request that is allowed against its rate limit,
     /// and notes that a key that is known was seen, whatever the verdict.
     #[must_use]
-    pub fn decide<'f>(&self, question: &Question<'_>, found: &'f Found) -> Decision<'f> {
-        let now = self.clock.now();
+    pub fn decide<'f>(
+        &self,
+        question: &Question<'_>,
+        found: &'f Found,
+        now: Timestamp,
+    ) -> Decision<'f> {
         let mut decision = decide(question, found.subject(), found.owns_identifiers, now);
         let Some(entry) = &found.entry else { return decision };
         if let Some((counter, limit)) = decision.limit.take() {

@@ -25,6 +25,11 @@ impl Memory {
         self.cache.recall(key, uptime)
     }
 
+    /// See [`Cache::touch`].
+    pub(super) fn touch(&self, keys: impl Iterator<Item = CacheKey> + Clone) {
+        self.cache.touch(keys);
+    }
+
     /// See [`Cache::join`].
     pub(super) fn join(&self, key: CacheKey, uptime: Duration, max_age: Duration) -> Joined {
         self.cache.join(key, self.registry.mark(), uptime, max_age)

@@ -15,7 +15,7 @@ use tracing::Instrument;
 use super::authorization::{Asker, AuthorizationServer, CONCURRENT};
 use super::health::Readiness;
 use super::status;
-use crate::proto::{StreamAuthorizeRequest, StreamAuthorizeResponse};
+use crate::proto::{AuthorizeRequest, StreamAuthorizeRequest, StreamAuthorizeResponse};
 
 type Answer = Result<StreamAuthorizeResponse, Status>;
 
@@ -87,10 +87,41 @@ impl Answers {
         Poll::Ready(Some(Err(status::draining())))
     }
 
-    fn begin(&self, question: StreamAuthorizeRequest) -> Pending {
-        if let Some(answer) = self.server.recall_streamed(&self.asker, &question) {
-            return Pending::Answered(Ok(answer));
+    /// Takes the questions that have come, as many as may be under way.
+    fn take_questions(&mut self, context: &mut Context<'_>) -> Vec<StreamAuthorizeRequest> {
+        let mut questions = Vec::new();
+        while matches!(self.end, End::NotYet) && self.pending.len() + questions.len() < CONCURRENT {
+            match self.poll_question(context) {
+                Poll::Ready(Some(Ok(question))) => questions.push(question),
+                Poll::Ready(Some(Err(last))) => self.end = End::Last(last),
+                Poll::Ready(None) => self.end = End::Over,
+                Poll::Pending => break,
+            }
         }
+        questions
+    }
+
+    /// Answers questions that came together: at once if all that it takes is remembered.
+    fn begin(&mut self, questions: Vec<StreamAuthorizeRequest>) {
+        let nothing = AuthorizeRequest::default();
+        let requests = questions.iter().map(|it| it.request.as_ref().unwrap_or(&nothing));
+        let at = self.server.moment();
+        let mut recalled = match self.server.recognize(&self.asker, at) {
+            Some(caller) => self.server.recall_all(&caller, requests, at),
+            None => Vec::new(),
+        };
+        recalled.resize(questions.len(), None);
+        for (question, recalled) in questions.into_iter().zip(recalled) {
+            self.pending.push_back(match recalled {
+                Some(result) => {
+                    Pending::Answered(Ok(StreamAuthorizeResponse { result: Some(result) }))
+                }
+                None => self.look_up(question),
+            });
+        }
+    }
+
+    fn look_up(&self, question: StreamAuthorizeRequest) -> Pending {
         let (server, asker) = (self.server.clone(), Arc::clone(&self.asker));
         let answer = async move { server.streamed(&asker, &question).await };
         Pending::Task(AbortOnDropHandle::new(tokio::spawn(answer.in_current_span())))
@@ -116,20 +147,10 @@ impl Stream for Answers {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Answer>> {
         let this = self.get_mut();
-        while matches!(this.end, End::NotYet) && this.pending.len() < CONCURRENT {
-            match this.poll_question(context) {
-                Poll::Ready(Some(Ok(question))) => {
-                    let answer = this.begin(question);
-                    // Mostly it is due at once.
-                    let is_due = this.pending.is_empty() && matches!(answer, Pending::Answered(_));
-                    this.pending.push_back(answer);
-                    if is_due {
-                        break;
-                    }
-                }
-                Poll::Ready(Some(Err(last))) => this.end = End::Last(last),
-                Poll::Ready(None) => this.end = End::Over,
-                Poll::Pending => break,
+        if !matches!(this.pending.front(), Some(Pending::Answered(_))) {
+            let questions = this.take_questions(context);
+            if !questions.is_empty() {
+                this.begin(questions);
             }
         }
         match ready!(this.poll_due(context)) {

@@ -8,13 +8,15 @@ use tokio::sync::watch;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::answers::Answers;
-use super::caller::{Presented, caller_with};
-use super::convert::Asked;
+use super::caller::{Presented, caller_with, require};
+use super::convert::{Asked, credential_of};
 use super::health::Readiness;
 use super::{convert, status};
 use crate::authorize::{CallerMemo, Engine, Found};
-use crate::clock::Clock;
-use crate::domain::{Actor, Caller, ControlPermission, Instances, Question, WorkspaceId};
+use crate::clock::Moment;
+use crate::domain::{
+    Actor, Caller, ControlPermission, Credential, Instances, Question, Timestamp, WorkspaceId,
+};
 use crate::manage::Violation;
 use crate::proto::authorization_service_server::AuthorizationService;
 use crate::proto::authorize_result::Result as Outcome;
@@ -37,7 +39,6 @@ pub(super) struct AuthorizationServer(Arc<Parts>);
 struct Parts {
     engine: Arc<Engine>,
     instances: Arc<Instances>,
-    clock: Arc<dyn Clock>,
     readiness: watch::Receiver<Readiness>,
 }
 
@@ -52,22 +53,29 @@ impl AuthorizationServer {
     pub(super) fn new(
         engine: Arc<Engine>,
         instances: Arc<Instances>,
-        clock: Arc<dyn Clock>,
         readiness: watch::Receiver<Readiness>,
     ) -> Self {
-        Self(Arc::new(Parts { engine, instances, clock, readiness }))
+        Self(Arc::new(Parts { engine, instances, readiness }))
     }
 
-    /// Answers a question, if what it is about is remembered: without waiting for anything.
+    /// The present instant.
+    pub(super) fn moment(&self) -> Moment {
+        self.0.engine.moment()
+    }
+
+    /// Answers a question about this credential, its own, as of this moment, if what it is about is
+    /// remembered: without waiting for anything.
     pub(super) fn recall(
         &self,
         caller: &Caller,
         request: &AuthorizeRequest,
+        credential: Credential,
+        at: Moment,
     ) -> Result<Option<AuthorizeResponse>, Status> {
-        let asked = ask(caller, request)?;
+        let asked = ask(caller, request, credential)?;
         let question = asked.question(request, caller.scope(), &self.0.instances);
-        let found = self.0.engine.recall(&question, asked.consistency);
-        Ok(found.map(|found| self.conclude(&question, &found)))
+        let found = self.0.engine.recall(&question, asked.consistency, at.uptime);
+        Ok(found.map(|found| self.conclude(&question, &found, at.now)))
     }
 
     /// Answers a question.
@@ -76,33 +84,48 @@ impl AuthorizationServer {
         caller: &Caller,
         request: &AuthorizeRequest,
     ) -> Result<AuthorizeResponse, Status> {
-        let asked = ask(caller, request)?;
+        let asked = ask(caller, request, credential_of(request))?;
         let question = asked.question(request, caller.scope(), &self.0.instances);
         let found = self.0.engine.find(&question, asked.consistency).await?;
-        Ok(self.conclude(&question, &found))
+        Ok(self.conclude(&question, &found, self.moment().now))
     }
 
-    fn conclude(&self, question: &Question<'_>, found: &Found) -> AuthorizeResponse {
-        let Parts { engine, instances, clock, readiness: _ } = &*self.0;
-        let decision = engine.decide(question, found);
+    fn conclude(
+        &self,
+        question: &Question<'_>,
+        found: &Found,
+        now: Timestamp,
+    ) -> AuthorizeResponse {
+        let Parts { engine, instances, readiness: _ } = &*self.0;
+        let decision = engine.decide(question, found, now);
         tracing::debug!(
             workspace = decision.workspace.map(tracing::field::display),
             key = decision.key.map(|key| tracing::field::display(&key.id)),
             verdict = ?decision.verdict,
             "decided"
         );
-        convert::authorize_response(&decision, instances, || clock.now())
+        convert::authorize_response(&decision, instances, now)
     }
 
-    /// What becomes of one question of many, if what it is about is remembered.
-    fn recall_result(
+    /// What becomes of each of many questions, as of this moment, if what it is about is remembered.
+    pub(super) fn recall_all<'r>(
         &self,
         caller: &Caller,
-        request: &AuthorizeRequest,
-    ) -> Option<AuthorizeResult> {
-        let answer = catch_unwind(AssertUnwindSafe(|| self.recall(caller, request).transpose()));
-        // The panic hook has logged where.
-        answer.unwrap_or_else(|_panic| Some(Err(status::internal()))).map(result_of)
+        requests: impl Iterator<Item = &'r AuthorizeRequest> + Clone,
+        at: Moment,
+    ) -> Vec<Option<AuthorizeResult>> {
+        let count = requests.clone().count();
+        let recall_all = || {
+            let credentials: Vec<Credential> = requests.clone().map(credential_of).collect();
+            self.0.engine.expect(&credentials);
+            let recall = |(request, credential)| {
+                let answer = self.recall(caller, request, credential, at);
+                answer.transpose().map(result_of)
+            };
+            requests.zip(credentials).map(recall).collect()
+        };
+        // Each is asked again, alone. The panic hook has logged where.
+        catch_unwind(AssertUnwindSafe(recall_all)).unwrap_or_else(|_panic| vec![None; count])
     }
 
     /// What becomes of one question of many: whatever that is, it is this question's own.
@@ -112,17 +135,12 @@ impl AuthorizationServer {
         result_of(answer.await.unwrap_or_else(|_panic| Err(status::internal())))
     }
 
-    /// What becomes of one question of a stream, if all that it takes is remembered.
-    pub(super) fn recall_streamed(
-        &self,
-        asker: &Asker,
-        question: &StreamAuthorizeRequest,
-    ) -> Option<StreamAuthorizeResponse> {
+    /// The caller of a stream at this moment, if it is remembered, and still may ask.
+    pub(super) fn recognize(&self, asker: &Asker, at: Moment) -> Option<Caller> {
         let Asker { presented: Presented { credential, address }, memo } = asker;
-        let caller = self.0.engine.recognize(*credential, *address, Actor::Nobody, memo)?;
-        may_authorize(&caller).ok()?;
-        let result = self.recall_result(&caller, question.request.as_ref()?)?;
-        Some(StreamAuthorizeResponse { result: Some(result) })
+        let caller = self.0.engine.recognize(*credential, *address, memo, at)?;
+        require(&caller, ControlPermission::Authorize).ok()?;
+        Some(caller)
     }
 
     /// What becomes of one question of a stream. An error ends the stream.
@@ -147,27 +165,23 @@ impl AuthorizationServer {
         let Asker { presented: Presented { credential, address }, memo } = asker;
         let engine = &self.0.engine;
         let caller = engine.authenticate(*credential, *address, Actor::Nobody, Some(memo)).await?;
-        may_authorize(&caller)?;
+        require(&caller, ControlPermission::Authorize)?;
         Ok(caller)
     }
 }
 
-/// Checks that a caller may ask whether a key may do something.
-pub(super) fn may_authorize(caller: &Caller) -> Result<(), Status> {
-    caller.require(ControlPermission::Authorize)?;
-    // Nobody could tell who the person is that it acts for.
-    caller.refuse_actor()?;
-    Ok(())
-}
-
 /// What a request of this caller asks.
-fn ask<'a>(caller: &Caller, request: &'a AuthorizeRequest) -> Result<Asked<'a>, Status> {
+fn ask<'a>(
+    caller: &Caller,
+    request: &'a AuthorizeRequest,
+    credential: Credential,
+) -> Result<Asked<'a>, Status> {
     let named = Some(request.workspace.as_str()).filter(|name| !name.is_empty());
     let workspace = named.map(WorkspaceId::id_in);
     if let Some(Ok(workspace)) = &workspace {
         caller.require_scope(workspace)?;
     }
-    Ok(convert::asked(request, workspace)?)
+    Ok(convert::asked(request, credential, workspace)?)
 }
 
 #[tonic::async_trait]
@@ -190,8 +204,7 @@ impl AuthorizationService for AuthorizationServer {
             let wrong = format_args!("must not have more than {MAX_BATCH} items");
             return Err(Violation::new("requests", wrong).into());
         }
-        let mut results: Vec<Option<AuthorizeResult>> =
-            requests.iter().map(|request| self.result(&caller, request).now_or_never()).collect();
+        let mut results = self.recall_all(&caller, requests.iter(), self.moment());
         // What could not be answered at once; mostly nothing.
         let missing = (0..results.len()).filter(|index| results[*index].is_none());
         let missing: Vec<usize> = missing.collect();

@@ -71,15 +71,21 @@ impl Presented {
     }
 }
 
-/// The caller that the guard found good, if it holds this permission, for a call that acts on no one
-/// workspace: nobody could tell who the person is that it acts for.
+/// Checks that a caller holds this permission, for a call that acts on no one workspace: nobody could
+/// tell who the person is that it acts for.
+pub(super) fn require(caller: &Caller, permission: ControlPermission) -> Result<(), Status> {
+    caller.require(permission)?;
+    caller.refuse_actor()?;
+    Ok(())
+}
+
+/// The caller that the guard found good, if [it may](require).
 pub(super) fn caller_with<T>(
     request: &Request<T>,
     permission: ControlPermission,
 ) -> Result<Caller, Status> {
     let caller = caller(request)?;
-    caller.require(permission)?;
-    caller.refuse_actor()?;
+    require(&caller, permission)?;
     Ok(caller)
 }
 

@@ -19,13 +19,14 @@ use tonic::service::Routes;
 use tower::{Service, ServiceExt};
 use tracing::field;
 
-use super::authorization::{AuthorizationServer, may_authorize};
-use super::caller::{actor, credential};
+use super::authorization::AuthorizationServer;
+use super::caller::{actor, credential, require};
+use super::convert::credential_of;
 use super::guard::{Admitted, Guard, Origin};
 use super::reply::{Replayed, Reply, only_message};
 use super::{MAX_AUTHORIZE_BYTES, status};
 use crate::authorize::CallerMemo;
-use crate::domain::Actor;
+use crate::domain::{Actor, ControlPermission};
 use crate::proto::authorization_service_server::AuthorizationServiceServer;
 use crate::proto::{AuthorizeRequest, AuthorizeResponse};
 
@@ -137,16 +138,17 @@ impl Connection {
         if !is_plain || actor(headers) != Actor::Nobody {
             return Ok(None);
         }
-        let Some(caller) = front.guard.recognize(credential(headers), self.address, &self.memo)
-        else {
+        let at = front.authorization.moment();
+        let credential = credential(headers);
+        let Some(caller) = front.guard.recognize(credential, self.address, &self.memo, at) else {
             return Ok(None);
         };
         let body = request.body_mut().only();
         let message = body.and_then(|body| only_message(body, MAX_AUTHORIZE_BYTES));
         let question = message.and_then(|message| AuthorizeRequest::decode(message).ok());
         let Some(question) = question else { return Ok(None) };
-        may_authorize(&caller)?;
-        front.authorization.recall(&caller, &question)
+        require(&caller, ControlPermission::Authorize)?;
+        front.authorization.recall(&caller, &question, credential_of(&question), at)
     }
 
     /// Answers one of its requests.

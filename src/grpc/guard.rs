@@ -19,6 +19,7 @@ use super::caller::{Presented, actor, credential, timeout_of};
 use super::reply::Reply;
 use super::status;
 use crate::authorize::{CallerMemo, Engine};
+use crate::clock::Moment;
 use crate::domain::{Actor, Caller, Credential};
 
 /// The services that anyone may call: they tell nothing about keys.
@@ -103,9 +104,10 @@ impl Guard {
         credential: Credential,
         address: Option<IpAddr>,
         memo: &CallerMemo,
+        at: Moment,
     ) -> Option<Caller> {
         // Whoever was served before, was from a database that is prepared.
-        self.engine.recognize(credential, address, Actor::Nobody, memo)
+        self.engine.recognize(credential, address, memo, at)
     }
 
     async fn answer<B, F>(

@@ -102,12 +102,8 @@ pub fn front(parts: Parts) -> Result<Front, tonic_reflection::server::Error> {
         catalogs: manage::Catalogs::new(store(), clock()),
         network_sets: manage::NetworkSets::new(store(), clock()),
     };
-    let authorization = authorization::AuthorizationServer::new(
-        Arc::clone(&engine),
-        instances,
-        clock(),
-        readiness.clone(),
-    );
+    let authorization =
+        authorization::AuthorizationServer::new(Arc::clone(&engine), instances, readiness.clone());
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)

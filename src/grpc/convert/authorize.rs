@@ -21,6 +21,7 @@ const MAX_IDENTIFIERS: usize = 100;
 
 /// What a request asks, parsed: what a [`Question`] borrows from.
 pub(in crate::grpc) struct Asked<'a> {
+    credential: Credential,
     client_ip: Option<IpAddr>,
     workspace: Option<&'a str>,
     instance: Option<InstanceId>,
@@ -28,9 +29,21 @@ pub(in crate::grpc) struct Asked<'a> {
     pub(in crate::grpc) consistency: Consistency,
 }
 
-/// Parses what a request asks. `workspace` is the id of the one that it names, if it names one.
+/// The credential that a request is about.
+pub(in crate::grpc) fn credential_of(request: &AuthorizeRequest) -> Credential {
+    match &request.credential {
+        None => Credential::Missing,
+        Some(request::Credential::ApiKey(key)) => Credential::from_api_key(key),
+        Some(request::Credential::AuthorizationHeader(value)) => {
+            Credential::from_authorization_header(value)
+        }
+    }
+}
+
+/// Parses what a request asks about its credential. `workspace` is the id of the one that it names, if it names one.
 pub(in crate::grpc) fn asked<'a>(
     request: &AuthorizeRequest,
+    credential: Credential,
     workspace: Option<Result<&'a str, InvalidName>>,
 ) -> Result<Asked<'a>, Error> {
     let AuthorizeRequest {
@@ -59,7 +72,8 @@ pub(in crate::grpc) fn asked<'a>(
         Some(request::Consistency::FullyConsistent(false)) | None => None,
     };
     let consistency = consistency.unwrap_or_default();
-    violations.finish(Some(Asked { client_ip, workspace, instance, identifiers, consistency }))
+    let asked = Asked { credential, client_ip, workspace, instance, identifiers, consistency };
+    violations.finish(Some(asked))
 }
 
 impl Asked<'_> {
@@ -71,13 +85,7 @@ impl Asked<'_> {
         instances: &'a Instances,
     ) -> Question<'a> {
         Question {
-            credential: match &request.credential {
-                None => Credential::Missing,
-                Some(request::Credential::ApiKey(key)) => Credential::from_api_key(key),
-                Some(request::Credential::AuthorizationHeader(value)) => {
-                    Credential::from_authorization_header(value)
-                }
-            },
+            credential: self.credential,
             action: match &request.action {
                 None => Action::None,
                 Some(request::Action::Permission(name)) => Action::Permission(name),
@@ -94,11 +102,11 @@ impl Asked<'_> {
     }
 }
 
-/// The answer of a server that knows these instances, given by this clock.
+/// The answer of a server that knows these instances, at this instant.
 pub(in crate::grpc) fn authorize_response(
     decision: &Decision<'_>,
     instances: &Instances,
-    now: impl FnOnce() -> Timestamp,
+    now: Timestamp,
 ) -> AuthorizeResponse {
     let Decision { verdict, workspace, key, permission, right_instance, limit: _, rate_limit } =
         decision;
@@ -107,10 +115,10 @@ pub(in crate::grpc) fn authorize_response(
         allowed: verdict.is_ok(),
         reason: verdict.map_or_else(reason, |()| Reason::Allowed).into(),
         key: workspace.zip(*key).map(|(of, key)| key_name(of, key.id)).unwrap_or_default(),
-        key_display_name: key.map(|key| (*key.display_name).to_owned()).unwrap_or_default(),
+        key_display_name: key.map(|key| key.display_name.as_str().to_owned()).unwrap_or_default(),
         workspace: workspace.map(|it| ["workspaces/", it.as_str()].concat()).unwrap_or_default(),
         permission: permission.map(|it| it.as_str().to_owned()).unwrap_or_default(),
-        rate_limit: rate_limit.map(|state| rate_limit_of(state, verdict, now())),
+        rate_limit: rate_limit.map(|state| rate_limit_of(state, verdict, now)),
         instance_endpoint: right_instance
             .map(|instance| instances.endpoint(instance).to_owned())
             .unwrap_or_default(),

@@ -15,7 +15,7 @@ use std::str::FromStr;
 
 use prost_types::Timestamp as ProtoTimestamp;
 
-pub(super) use authorize::{Asked, asked, authorize_response};
+pub(super) use authorize::{Asked, asked, authorize_response, credential_of};
 pub(super) use catalog::{apply_catalog, listed_catalog};
 pub(super) use identifier::{ListIdentifiers, create_identifier, list_identifiers};
 pub(super) use key::{
