@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
-use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -143,22 +142,28 @@ impl Cache {
         }
     }
 
-    /// Brings what is remembered of these credentials near the processor. A look-up waits for memory three
-    /// times, one time after the other; these wait together, because nothing is written between them.
-    pub(super) fn touch(&self, keys: impl Iterator<Item = CacheKey> + Clone) {
+    /// Brings what is remembered of these credentials near the processor, and says whether all of them are
+    /// known. A look-up waits for memory three times, one time after the other. Here all wait together,
+    /// because each step is made for all of them before the next one, and nothing is written between.
+    pub(super) fn touch(&self, keys: &[CacheKey]) -> bool {
+        let places: Vec<(usize, u64)> = keys.iter().map(|key| self.place(key)).collect();
         let mut guards = [const { None }; SHARDS];
-        for key in keys.clone() {
-            let (index, _) = self.place(&key);
-            let known = &self.shards[index].known;
-            guards[index]
-                .get_or_insert_with(|| known.read().unwrap_or_else(PoisonError::into_inner));
+        for (index, _) in &places {
+            guards[*index].get_or_insert_with(|| {
+                self.shards[*index].known.read().unwrap_or_else(PoisonError::into_inner)
+            });
         }
-        for key in keys {
-            let (index, hash) = self.place(&key);
-            let known = guards[index].as_ref();
-            let found = known.and_then(|known| known.find(hash, |entry| *entry.key() == key));
-            black_box(found.map(|entry| (entry.is_current(), entry.last_seen())));
-        }
+        let found: Vec<Option<&Arc<Entry>>> = places
+            .iter()
+            // The first with such a hash; it is looked at later.
+            .map(|(index, hash)| guards[*index].as_ref()?.find(*hash, |_| true))
+            .collect();
+        let are_known = found
+            .iter()
+            .zip(keys)
+            .map(|(entry, key)| entry.is_some_and(|entry| entry.touch() && entry.key() == key));
+        // To the last one.
+        are_known.fold(true, |all, is_known| all & is_known)
     }
 
     /// Joins the look-up of a credential that is under way, or begins one. One that began at another

@@ -128,9 +128,11 @@ impl Engine {
         self.clock.moment()
     }
 
-    /// Prepares to be asked about these credentials: each of many costs less then.
-    pub fn expect(&self, credentials: &[Credential]) {
-        self.memory.touch(credentials.iter().filter_map(|one| CacheKey::of(*one)));
+    /// Prepares to be asked about these credentials: each of many costs less then. Says whether all of them
+    /// are remembered.
+    pub fn expect(&self, credentials: &[Credential]) -> bool {
+        let keys = credentials.iter().filter_map(|one| CacheKey::of(*one));
+        self.memory.touch(&keys.collect::<Vec<_>>())
     }
 
     /// What is behind the credential of a question, if that is remembered, without waiting for anything.

@@ -1,13 +1,23 @@
 //! What is remembered of a credential.
 
+use std::hash::{Hash, Hasher};
+use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use crate::domain::{Credential, PublicKey, SecretDigest, Subject, Timestamp};
 
 /// A credential as it is looked up: the digest of a secret, or a public key, which no digest looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CacheKey([u8; 32]);
+
+/// A part is enough: these are digests, or random.
+impl Hash for CacheKey {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let (part, _) = self.0.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        hasher.write_u64(u64::from_le_bytes(*part));
+    }
+}
 
 impl From<SecretDigest> for CacheKey {
     fn from(digest: SecretDigest) -> Self {
@@ -79,6 +89,13 @@ impl Entry {
     /// Notes that it came into the cache, or left it.
     pub(super) fn set_cached(&self, is_cached: bool) {
         self.is_cached.store(is_cached, Ordering::Release);
+    }
+
+    /// Whether it may be served; and all that a decision reads of it is near the processor then.
+    pub(super) fn touch(&self) -> bool {
+        black_box(self.subject.key().map(|key| (key.expire_time, key.id)));
+        black_box(self.last_seen());
+        self.is_current()
     }
 
     pub(super) fn last_seen(&self) -> i64 {

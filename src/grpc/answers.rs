@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, Stream, StreamExt};
 use tokio::sync::watch;
@@ -12,18 +13,18 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, Streaming};
 use tracing::Instrument;
 
-use super::authorization::{Asker, AuthorizationServer, CONCURRENT};
+use super::authorization::{Asker, AuthorizationServer, CONCURRENT, Item};
+use super::convert::RequestView;
 use super::health::Readiness;
 use super::status;
-use crate::proto::{AuthorizeRequest, StreamAuthorizeRequest, StreamAuthorizeResponse};
 
-type Answer = Result<StreamAuthorizeResponse, Status>;
+type Answer = Result<Item, Status>;
 
 /// Answers the questions of a stream in their order: most at once, the others each in a task of its own.
 /// Nobody polls a body whose client does not read it, and a look-up that stood still would hold up those
 /// who wait for the same key.
 pub(super) struct Answers {
-    questions: Streaming<StreamAuthorizeRequest>,
+    questions: Streaming<Bytes>,
     server: AuthorizationServer,
     asker: Arc<Asker>,
     readiness: watch::Receiver<Readiness>,
@@ -50,7 +51,7 @@ enum Pending {
 impl Answers {
     /// What this server answers to these questions, until it is shut down.
     pub(super) fn new(
-        questions: Streaming<StreamAuthorizeRequest>,
+        questions: Streaming<Bytes>,
         server: AuthorizationServer,
         asker: Asker,
         readiness: watch::Receiver<Readiness>,
@@ -72,10 +73,7 @@ impl Answers {
     }
 
     /// The next question; `None` when there are no more.
-    fn poll_question(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<StreamAuthorizeRequest, Status>>> {
+    fn poll_question(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Status>>> {
         // A client that never stops sending must hear it, too.
         if *self.readiness.borrow() == Readiness::Draining {
             return Poll::Ready(Some(Err(status::draining())));
@@ -88,7 +86,7 @@ impl Answers {
     }
 
     /// Takes the questions that have come, as many as may be under way.
-    fn take_questions(&mut self, context: &mut Context<'_>) -> Vec<StreamAuthorizeRequest> {
+    fn take_questions(&mut self, context: &mut Context<'_>) -> Vec<Bytes> {
         let mut questions = Vec::new();
         while matches!(self.end, End::NotYet) && self.pending.len() + questions.len() < CONCURRENT {
             match self.poll_question(context) {
@@ -102,26 +100,27 @@ impl Answers {
     }
 
     /// Answers questions that came together: at once if all that it takes is remembered.
-    fn begin(&mut self, questions: Vec<StreamAuthorizeRequest>) {
-        let nothing = AuthorizeRequest::default();
-        let requests = questions.iter().map(|it| it.request.as_ref().unwrap_or(&nothing));
-        let at = self.server.moment();
-        let mut recalled = match self.server.recognize(&self.asker, at) {
-            Some(caller) => self.server.recall_all(&caller, requests, at),
-            None => Vec::new(),
-        };
+    fn begin(&mut self, questions: Vec<Bytes>) {
+        let mut recalled = self.recall(&questions).unwrap_or_default();
         recalled.resize(questions.len(), None);
         for (question, recalled) in questions.into_iter().zip(recalled) {
             self.pending.push_back(match recalled {
-                Some(result) => {
-                    Pending::Answered(Ok(StreamAuthorizeResponse { result: Some(result) }))
-                }
+                Some(item) => Pending::Answered(Ok(item)),
                 None => self.look_up(question),
             });
         }
     }
 
-    fn look_up(&self, question: StreamAuthorizeRequest) -> Pending {
+    /// What is remembered of each; `None` if they are not plain, or it is not remembered who asks.
+    fn recall(&self, questions: &[Bytes]) -> Option<Vec<Option<Item>>> {
+        let views: Option<Vec<_>> =
+            questions.iter().map(|question| RequestView::read_streamed(question)).collect();
+        let (views, at) = (views?, self.server.moment());
+        let caller = self.server.recognize(&self.asker, at)?;
+        Some(self.server.recall_all(&caller, &views, at))
+    }
+
+    fn look_up(&self, question: Bytes) -> Pending {
         let (server, asker) = (self.server.clone(), Arc::clone(&self.asker));
         let answer = async move { server.streamed(&asker, &question).await };
         Pending::Task(AbortOnDropHandle::new(tokio::spawn(answer.in_current_span())))

@@ -1,15 +1,18 @@
-//! `AuthorizationService`.
+//! `AuthorizationService`. Its messages are read where they lie and answers written where they are sent
+//! from: see [`RequestView`] and [`Answer`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::{FutureExt, StreamExt, stream};
+use prost::Message;
 use tokio::sync::watch;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::answers::Answers;
 use super::caller::{Presented, caller_with, require};
-use super::convert::{Asked, credential_of};
+use super::convert::{Answer, Asked, ID_LENGTH, RequestView, encode_answer, encode_item, put_item};
 use super::health::Readiness;
 use super::{convert, status};
 use crate::authorize::{CallerMemo, Engine, Found};
@@ -18,11 +21,10 @@ use crate::domain::{
     Actor, Caller, ControlPermission, Credential, Instances, Question, Timestamp, WorkspaceId,
 };
 use crate::manage::Violation;
-use crate::proto::authorization_service_server::AuthorizationService;
 use crate::proto::authorize_result::Result as Outcome;
 use crate::proto::{
-    AuthorizeRequest, AuthorizeResponse, AuthorizeResult, BatchAuthorizeRequest,
-    BatchAuthorizeResponse, StreamAuthorizeRequest, StreamAuthorizeResponse,
+    AuthorizeRequest, AuthorizeResult, BatchAuthorizeRequest, StreamAuthorizeRequest,
+    StreamAuthorizeResponse,
 };
 
 /// The most questions of a batch.
@@ -30,6 +32,10 @@ const MAX_BATCH: usize = 256;
 /// How many questions of one call are looked up at once. What a client sends beyond waits in its own
 /// buffers.
 pub(super) const CONCURRENT: usize = 32;
+
+/// What becomes of one question of many: an encoded `StreamAuthorizeResponse`, which is as well one item of a
+/// `BatchAuthorizeResponse`.
+pub(super) type Item = Bytes;
 
 /// Answers questions: at once if it remembers what they are about.
 #[derive(Clone, Debug)]
@@ -63,39 +69,41 @@ impl AuthorizationServer {
         self.0.engine.moment()
     }
 
-    /// Answers a question about this credential, its own, as of this moment, if what it is about is
-    /// remembered: without waiting for anything.
-    pub(super) fn recall(
+    /// Answers a question as of this moment, if what it is about is remembered: without waiting for
+    /// anything.
+    pub(super) fn recall<T>(
         &self,
         caller: &Caller,
-        request: &AuthorizeRequest,
-        credential: Credential,
+        view: &RequestView<'_>,
         at: Moment,
-    ) -> Result<Option<AuthorizeResponse>, Status> {
-        let asked = ask(caller, request, credential)?;
-        let question = asked.question(request, caller.scope(), &self.0.instances);
+        then: impl FnOnce(&Answer<'_>) -> T,
+    ) -> Result<Option<T>, Status> {
+        let asked = ask(caller, view)?;
+        let question = asked.question(caller.scope(), &self.0.instances);
         let found = self.0.engine.recall(&question, asked.consistency, at.uptime);
-        Ok(found.map(|found| self.conclude(&question, &found, at.now)))
+        Ok(found.map(|found| self.conclude(&question, &found, at.now, then)))
     }
 
     /// Answers a question.
-    pub(super) async fn answer(
+    async fn answer<T>(
         &self,
         caller: &Caller,
-        request: &AuthorizeRequest,
-    ) -> Result<AuthorizeResponse, Status> {
-        let asked = ask(caller, request, credential_of(request))?;
-        let question = asked.question(request, caller.scope(), &self.0.instances);
+        view: &RequestView<'_>,
+        then: impl FnOnce(&Answer<'_>) -> T,
+    ) -> Result<T, Status> {
+        let asked = ask(caller, view)?;
+        let question = asked.question(caller.scope(), &self.0.instances);
         let found = self.0.engine.find(&question, asked.consistency).await?;
-        Ok(self.conclude(&question, &found, self.moment().now))
+        Ok(self.conclude(&question, &found, self.moment().now, then))
     }
 
-    fn conclude(
+    fn conclude<T>(
         &self,
         question: &Question<'_>,
         found: &Found,
         now: Timestamp,
-    ) -> AuthorizeResponse {
+        then: impl FnOnce(&Answer<'_>) -> T,
+    ) -> T {
         let Parts { engine, instances, readiness: _ } = &*self.0;
         let decision = engine.decide(question, found, now);
         tracing::debug!(
@@ -104,35 +112,58 @@ impl AuthorizationServer {
             verdict = ?decision.verdict,
             "decided"
         );
-        convert::authorize_response(&decision, instances, now)
+        then(&Answer::new(&decision, instances, now, &mut [0; ID_LENGTH]))
     }
 
     /// What becomes of each of many questions, as of this moment, if what it is about is remembered.
-    pub(super) fn recall_all<'r>(
+    pub(super) fn recall_all(
         &self,
         caller: &Caller,
-        requests: impl Iterator<Item = &'r AuthorizeRequest> + Clone,
+        views: &[RequestView<'_>],
         at: Moment,
-    ) -> Vec<Option<AuthorizeResult>> {
-        let count = requests.clone().count();
+    ) -> Vec<Option<Item>> {
         let recall_all = || {
-            let credentials: Vec<Credential> = requests.clone().map(credential_of).collect();
-            self.0.engine.expect(&credentials);
-            let recall = |(request, credential)| {
-                let answer = self.recall(caller, request, credential, at);
-                answer.transpose().map(result_of)
-            };
-            requests.zip(credentials).map(recall).collect()
+            self.expect(views);
+            let recall = |view| self.recall(caller, view, at, encode_item);
+            views.iter().map(|view| recall(view).transpose().map(item_of)).collect()
         };
         // Each is asked again, alone. The panic hook has logged where.
-        catch_unwind(AssertUnwindSafe(recall_all)).unwrap_or_else(|_panic| vec![None; count])
+        catch_unwind(AssertUnwindSafe(recall_all)).unwrap_or_else(|_panic| vec![None; views.len()])
+    }
+
+    /// Answers an encoded batch as of this moment, if all that it is about is remembered.
+    pub(super) fn recall_batch(&self, caller: &Caller, batch: &[u8], at: Moment) -> Option<Bytes> {
+        let recall_batch = || {
+            let views = RequestView::read_batch(batch).filter(|views| views.len() <= MAX_BATCH)?;
+            // Before anything is decided, and counted.
+            if !self.expect(&views) {
+                return None;
+            }
+            let mut items = BytesMut::with_capacity(2 * batch.len());
+            for view in &views {
+                let put = |answer: &Answer<'_>| put_item(answer, &mut items);
+                match self.recall(caller, view, at, put) {
+                    Ok(answered) => answered?,
+                    Err(error) => items.put(item_of(Err(error))),
+                }
+            }
+            Some(items.freeze())
+        };
+        // Each is asked again, alone. The panic hook has logged where.
+        catch_unwind(AssertUnwindSafe(recall_batch)).unwrap_or(None)
+    }
+
+    /// Prepares for these questions; see [`Engine::expect`].
+    fn expect(&self, views: &[RequestView<'_>]) -> bool {
+        let credentials: Vec<Credential> = views.iter().map(|view| view.credential).collect();
+        self.0.engine.expect(&credentials)
     }
 
     /// What becomes of one question of many: whatever that is, it is this question's own.
-    async fn result(&self, caller: &Caller, request: &AuthorizeRequest) -> AuthorizeResult {
-        let answer = AssertUnwindSafe(self.answer(caller, request)).catch_unwind();
+    async fn item(&self, caller: &Caller, view: &RequestView<'_>) -> Item {
+        let item = AssertUnwindSafe(self.answer(caller, view, encode_item)).catch_unwind();
         // The panic hook has logged where.
-        result_of(answer.await.unwrap_or_else(|_panic| Err(status::internal())))
+        item_of(item.await.unwrap_or_else(|_panic| Err(status::internal())))
     }
 
     /// The caller of a stream at this moment, if it is remembered, and still may ask.
@@ -144,20 +175,15 @@ impl AuthorizationServer {
     }
 
     /// What becomes of one question of a stream. An error ends the stream.
-    pub(super) async fn streamed(
-        &self,
-        asker: &Asker,
-        question: &StreamAuthorizeRequest,
-    ) -> Result<StreamAuthorizeResponse, Status> {
-        let StreamAuthorizeRequest { request } = question;
-        let nothing = AuthorizeRequest::default();
-        let result = match self.again(asker).await {
-            Ok(caller) => self.result(&caller, request.as_ref().unwrap_or(&nothing)).await,
+    pub(super) async fn streamed(&self, asker: &Asker, message: &[u8]) -> Result<Item, Status> {
+        let StreamAuthorizeRequest { request } = decode(message)?;
+        let request = request.unwrap_or_default();
+        match self.again(asker).await {
+            Ok(caller) => Ok(self.item(&caller, &RequestView::from(&request)).await),
             // That the caller cannot be asked about now is no more than this question's fault.
-            Err(passing) if passing.code() == Code::Unavailable => result_of(Err(passing)),
-            Err(refused) => return Err(refused),
-        };
-        Ok(StreamAuthorizeResponse { result: Some(result) })
+            Err(passing) if passing.code() == Code::Unavailable => Ok(item_of(Err(passing))),
+            Err(refused) => Err(refused),
+        }
     }
 
     /// The caller of a stream, who may no longer be good.
@@ -168,75 +194,73 @@ impl AuthorizationServer {
         require(&caller, ControlPermission::Authorize)?;
         Ok(caller)
     }
-}
 
-/// What a request of this caller asks.
-fn ask<'a>(
-    caller: &Caller,
-    request: &'a AuthorizeRequest,
-    credential: Credential,
-) -> Result<Asked<'a>, Status> {
-    let named = Some(request.workspace.as_str()).filter(|name| !name.is_empty());
-    let workspace = named.map(WorkspaceId::id_in);
-    if let Some(Ok(workspace)) = &workspace {
-        caller.require_scope(workspace)?;
-    }
-    Ok(convert::asked(request, credential, workspace)?)
-}
-
-#[tonic::async_trait]
-impl AuthorizationService for AuthorizationServer {
-    async fn authorize(
-        &self,
-        request: Request<AuthorizeRequest>,
-    ) -> Result<Response<AuthorizeResponse>, Status> {
-        let caller = caller_with(&request, ControlPermission::Authorize)?;
-        Ok(Response::new(self.answer(&caller, request.get_ref()).await?))
+    /// `Authorize`.
+    pub(super) async fn authorize(&self, call: Request<Bytes>) -> Result<Response<Bytes>, Status> {
+        let caller = caller_with(&call, ControlPermission::Authorize)?;
+        let request: AuthorizeRequest = decode(call.get_ref())?;
+        let view = RequestView::from(&request);
+        let answer = self.answer(&caller, &view, encode_answer).await?;
+        Ok(Response::new(answer))
     }
 
-    async fn batch_authorize(
+    /// `BatchAuthorize`.
+    pub(super) async fn batch_authorize(
         &self,
-        request: Request<BatchAuthorizeRequest>,
-    ) -> Result<Response<BatchAuthorizeResponse>, Status> {
-        let caller = caller_with(&request, ControlPermission::Authorize)?;
-        let BatchAuthorizeRequest { requests } = request.into_inner();
+        call: Request<Bytes>,
+    ) -> Result<Response<Bytes>, Status> {
+        let caller = caller_with(&call, ControlPermission::Authorize)?;
+        let BatchAuthorizeRequest { requests } = decode(call.get_ref())?;
         if requests.len() > MAX_BATCH {
             let wrong = format_args!("must not have more than {MAX_BATCH} items");
             return Err(Violation::new("requests", wrong).into());
         }
-        let mut results = self.recall_all(&caller, requests.iter(), self.moment());
+        let views: Vec<RequestView<'_>> = requests.iter().map(RequestView::from).collect();
+        let mut items = self.recall_all(&caller, &views, self.moment());
         // What could not be answered at once; mostly nothing.
-        let missing = (0..results.len()).filter(|index| results[*index].is_none());
+        let missing = (0..items.len()).filter(|index| items[*index].is_none());
         let missing: Vec<usize> = missing.collect();
-        let (caller, requests) = (&caller, &requests);
+        let (caller, views) = (&caller, &views);
         let mut looked_up = stream::iter(missing)
-            .map(async |index| (index, self.result(caller, &requests[index]).await))
+            .map(async |index| (index, self.item(caller, &views[index]).await))
             .buffered(CONCURRENT);
-        while let Some((index, result)) = looked_up.next().await {
-            results[index] = Some(result);
+        while let Some((index, item)) = looked_up.next().await {
+            items[index] = Some(item);
         }
-        let results = results.into_iter().flatten().collect();
-        Ok(Response::new(BatchAuthorizeResponse { results }))
+        let items: Vec<Item> = items.into_iter().flatten().collect();
+        Ok(Response::new(items.concat().into()))
     }
 
-    type StreamAuthorizeStream = Answers;
-
-    async fn stream_authorize(
+    /// `StreamAuthorize`.
+    pub(super) fn stream_authorize(
         &self,
-        request: Request<Streaming<StreamAuthorizeRequest>>,
-    ) -> Result<Response<Self::StreamAuthorizeStream>, Status> {
-        caller_with(&request, ControlPermission::Authorize)?;
-        let asker = Asker { presented: Presented::of(&request)?, memo: CallerMemo::default() };
+        call: Request<Streaming<Bytes>>,
+    ) -> Result<Response<Answers>, Status> {
+        caller_with(&call, ControlPermission::Authorize)?;
+        let asker = Asker { presented: Presented::of(&call)?, memo: CallerMemo::default() };
         let readiness = self.0.readiness.clone();
-        let answers = Answers::new(request.into_inner(), self.clone(), asker, readiness);
-        Ok(Response::new(answers))
+        Ok(Response::new(Answers::new(call.into_inner(), self.clone(), asker, readiness)))
     }
 }
 
-fn result_of(answer: Result<AuthorizeResponse, Status>) -> AuthorizeResult {
-    let outcome = match answer {
-        Ok(response) => Outcome::Response(response),
-        Err(error) => Outcome::Error(status::to_message(&error)),
-    };
-    AuthorizeResult { result: Some(outcome) }
+/// What a request of this caller asks.
+fn ask<'a>(caller: &Caller, view: &RequestView<'a>) -> Result<Asked<'a>, Status> {
+    let workspace = (!view.workspace.is_empty()).then(|| WorkspaceId::id_in(view.workspace));
+    if let Some(Ok(workspace)) = &workspace {
+        caller.require_scope(workspace)?;
+    }
+    Ok(convert::asked(view, workspace)?)
+}
+
+/// Reads a message. That one cannot be read is `INTERNAL` in gRPC.
+fn decode<M: Message + Default>(message: &[u8]) -> Result<M, Status> {
+    M::decode(message).map_err(|error| Status::internal(error.to_string()))
+}
+
+fn item_of(item: Result<Item, Status>) -> Item {
+    item.unwrap_or_else(|error| {
+        let result = Some(Outcome::Error(status::to_message(&error)));
+        let response = StreamAuthorizeResponse { result: Some(AuthorizeResult { result }) };
+        response.encode_to_vec().into()
+    })
 }

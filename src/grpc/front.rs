@@ -6,32 +6,35 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use futures_util::TryFutureExt;
+use futures_util::future::ready;
 use http::{Method, Request, Response};
 use http_body::Body;
-use prost::Message;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
-use tonic::server::NamedService;
+use tonic::server::Grpc;
 use tonic::service::Routes;
-use tower::{Service, ServiceExt};
+use tower::{ServiceExt, service_fn};
 use tracing::field;
 
 use super::authorization::AuthorizationServer;
 use super::caller::{actor, credential, require};
-use super::convert::credential_of;
+use super::convert::{Answer, RequestView};
 use super::guard::{Admitted, Guard, Origin};
+use super::raw::Raw;
 use super::reply::{Replayed, Reply, only_message};
 use super::{MAX_AUTHORIZE_BYTES, status};
 use crate::authorize::CallerMemo;
-use crate::domain::{Actor, ControlPermission};
-use crate::proto::authorization_service_server::AuthorizationServiceServer;
-use crate::proto::{AuthorizeRequest, AuthorizeResponse};
+use crate::clock::Moment;
+use crate::domain::{Actor, Caller, ControlPermission};
+use crate::proto::authorization_service_server;
 
-/// The method that is called before every request that anybody serves.
+/// The methods of `AuthorizationService`. The first is called before every request that anybody serves.
 const AUTHORIZE: &str = "/claviger.v1.AuthorizationService/Authorize";
+const BATCH_AUTHORIZE: &str = "/claviger.v1.AuthorizationService/BatchAuthorize";
+const STREAM_AUTHORIZE: &str = "/claviger.v1.AuthorizationService/StreamAuthorize";
 
 /// All services, behind the guard.
 #[derive(Debug)]
@@ -39,8 +42,6 @@ pub struct Front {
     guard: Guard,
     /// Answers where the request came in: mostly from memory.
     authorization: AuthorizationServer,
-    /// The same for callers of all its methods.
-    data: AuthorizationServiceServer<AuthorizationServer>,
     /// Answered on the runtime where the store's connections live, so that no slow query holds up
     /// anything else.
     control: Routes,
@@ -54,19 +55,40 @@ impl Front {
         control: Routes,
         runtime: Handle,
     ) -> Self {
-        let data = AuthorizationServiceServer::new(authorization.clone())
-            .max_decoding_message_size(MAX_AUTHORIZE_BYTES);
-        Self { guard, authorization, data, control, runtime }
+        Self { guard, authorization, control, runtime }
     }
 
     /// A method of `AuthorizationService`.
-    async fn by_tonic(
+    async fn data(
         &self,
         request: Request<tonic::body::Body>,
         admitted: Option<Admitted>,
     ) -> Result<Response<Reply>, Status> {
-        let mut service = self.data.clone();
-        answered(service.call(Admitted::noted(admitted, request))).await
+        let request = Admitted::noted(admitted, request);
+        let mut grpc = Grpc::new(Raw).max_decoding_message_size(MAX_AUTHORIZE_BYTES);
+        let server = || self.authorization.clone();
+        let response = match request.uri().path() {
+            AUTHORIZE => {
+                let serve = |call| {
+                    let server = server();
+                    async move { server.authorize(call).await }
+                };
+                grpc.unary(service_fn(serve), request).await
+            }
+            BATCH_AUTHORIZE => {
+                let serve = |call| {
+                    let server = server();
+                    async move { server.batch_authorize(call).await }
+                };
+                grpc.unary(service_fn(serve), request).await
+            }
+            STREAM_AUTHORIZE => {
+                let serve = |call| ready(server().stream_authorize(call));
+                grpc.streaming(service_fn(serve), request).await
+            }
+            _ => return Err(Status::unimplemented("there is no such method")),
+        };
+        Ok(response.map(Reply::Other))
     }
 }
 
@@ -75,6 +97,32 @@ async fn answered<E: Into<Infallible>>(
 ) -> Result<Response<Reply>, Status> {
     let answer = answer.map_ok(|response| response.map(Reply::Other)).await;
     answer.map_err(|error| match error.into() {})
+}
+
+/// What answers a message of a caller at this moment, if all that it takes is remembered.
+type Recall =
+    fn(&AuthorizationServer, &Caller, &[u8], Moment) -> Option<Result<Response<Reply>, Status>>;
+
+fn recall_one(
+    server: &AuthorizationServer,
+    caller: &Caller,
+    message: &[u8],
+    at: Moment,
+) -> Option<Result<Response<Reply>, Status>> {
+    let view = RequestView::read(message)?;
+    let reply =
+        |answer: &Answer<'_>| Reply::message(answer.encoded_len(), |out| answer.encode(out));
+    server.recall(caller, &view, at, reply).transpose()
+}
+
+fn recall_batch(
+    server: &AuthorizationServer,
+    caller: &Caller,
+    message: &[u8],
+    at: Moment,
+) -> Option<Result<Response<Reply>, Status>> {
+    let items = server.recall_batch(caller, message, at)?;
+    Some(Ok(Reply::message(items.len(), |out| out.put(items))))
 }
 
 /// The body of a request.
@@ -103,8 +151,9 @@ impl Connection {
         Self { front, address, memo: CallerMemo::default() }
     }
 
-    /// Answers a request without waiting for anything, if it is for `Authorize`, all of it has come, and all
-    /// that it takes is remembered. Gives it back otherwise: then nothing has been decided.
+    /// Answers a request without waiting for anything, if it is for `Authorize` or `BatchAuthorize`, all of it
+    /// has come, and all that it takes is remembered. Gives it back otherwise: then nothing has been
+    /// decided.
     ///
     /// Nearly all requests are answered here, and cost a fraction of what they would as futures that
     /// are made, moved and polled.
@@ -114,51 +163,53 @@ impl Connection {
         request: Request<B>,
     ) -> Result<Response<Reply>, Request<Replayed<B>>> {
         let mut request = request.map(Replayed::new);
+        let recall = match request.uri().path() {
+            AUTHORIZE => recall_one,
+            BATCH_AUTHORIZE => recall_batch,
+            _ => return Err(request),
+        };
         // What is logged of a request is logged in one place.
-        if request.uri().path() != AUTHORIZE || tracing::enabled!(tracing::Level::DEBUG) {
+        if tracing::enabled!(tracing::Level::DEBUG) {
             return Err(request);
         }
-        let answer = catch_unwind(AssertUnwindSafe(|| self.recall(&mut request)));
+        let answer = catch_unwind(AssertUnwindSafe(|| self.recall(&mut request, recall)));
         // The panic hook has logged where.
-        let answer = answer.unwrap_or_else(|_panic| Err(status::internal()));
-        match answer {
-            Ok(Some(answer)) => Ok(Reply::message(&answer)),
-            Ok(None) => Err(request),
-            Err(status) => Ok(status.into_http().map(Reply::Other)),
+        match answer.unwrap_or_else(|_panic| Some(Err(status::internal()))) {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(status)) => Ok(status.into_http().map(Reply::Other)),
+            None => Err(request),
         }
     }
 
     fn recall<B: Incoming>(
         &self,
         request: &mut Request<Replayed<B>>,
-    ) -> Result<Option<AuthorizeResponse>, Status> {
+        recall: Recall,
+    ) -> Option<Result<Response<Reply>, Status>> {
         let front = &*self.front;
         let headers = request.headers();
         let is_plain = *request.method() == Method::POST && !headers.contains_key("grpc-encoding");
         if !is_plain || actor(headers) != Actor::Nobody {
-            return Ok(None);
+            return None;
         }
         let at = front.authorization.moment();
         let credential = credential(headers);
-        let Some(caller) = front.guard.recognize(credential, self.address, &self.memo, at) else {
-            return Ok(None);
-        };
-        let body = request.body_mut().only();
-        let message = body.and_then(|body| only_message(body, MAX_AUTHORIZE_BYTES));
-        let question = message.and_then(|message| AuthorizeRequest::decode(message).ok());
-        let Some(question) = question else { return Ok(None) };
-        require(&caller, ControlPermission::Authorize)?;
-        front.authorization.recall(&caller, &question, credential_of(&question), at)
+        let caller = front.guard.recognize(credential, self.address, &self.memo, at)?;
+        let message = only_message(request.body_mut().only()?, MAX_AUTHORIZE_BYTES)?;
+        if let Err(refused) = require(&caller, ControlPermission::Authorize) {
+            return Some(Err(refused));
+        }
+        recall(&front.authorization, &caller, message, at)
     }
 
     /// Answers one of its requests.
     pub async fn answer<B: Incoming>(&self, request: Request<B>) -> Response<Reply> {
         let (front, path) = (&self.front, request.uri().path());
-        if is_of(AuthorizationServiceServer::<AuthorizationServer>::NAME, path) {
+        if is_of(authorization_service_server::SERVICE_NAME, path) {
             let span = tracing::debug_span!("rpc", method = %path, code = field::Empty);
             let origin = Origin { address: self.address, memo: Some(&self.memo) };
             let request = request.map(tonic::body::Body::new);
-            let answer = |request, admitted| front.by_tonic(request, admitted);
+            let answer = |request, admitted| front.data(request, admitted);
             return front.guard.admit(request, origin, span, answer).await;
         }
         let span = tracing::info_span!("rpc", method = %path, code = field::Empty);

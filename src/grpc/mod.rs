@@ -10,6 +10,7 @@ mod guard;
 mod health;
 mod keys;
 mod page_token;
+mod raw;
 mod reply;
 mod status;
 mod workspaces;

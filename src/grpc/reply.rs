@@ -7,7 +7,6 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response};
 use http_body::{Body, Frame, SizeHint};
-use prost::Message;
 use tonic::Status;
 
 /// How long the prefix of a message is: whether it is compressed, and its length.
@@ -25,13 +24,12 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// An answer of one message.
-    pub(super) fn message(message: &impl Message) -> Response<Self> {
-        let length = message.encoded_len();
+    /// An answer of one message of this length, which `write` appends.
+    pub(super) fn message(length: usize, write: impl FnOnce(&mut BytesMut)) -> Response<Self> {
         let mut bytes = BytesMut::with_capacity(PREFIX + length);
         bytes.put_u8(0);
         bytes.put_u32(length as u32);
-        message.encode_raw(&mut bytes);
+        write(&mut bytes);
         let mut response = Response::new(Self::Message(Some(bytes.freeze())));
         let grpc = HeaderValue::from_static("application/grpc");
         response.headers_mut().insert(CONTENT_TYPE, grpc);
@@ -88,11 +86,11 @@ impl Body for Reply {
 }
 
 /// The message of a body that holds one, uncompressed, and nothing else.
-pub(super) fn only_message(body: &Bytes, max_length: usize) -> Option<Bytes> {
+pub(super) fn only_message(body: &[u8], max_length: usize) -> Option<&[u8]> {
     let (prefix, message) = body.split_first_chunk::<PREFIX>()?;
     let [0, length @ ..] = *prefix else { return None };
     let is_whole = u32::from_be_bytes(length) as usize == message.len();
-    (is_whole && message.len() <= max_length).then(|| body.slice(PREFIX..))
+    (is_whole && message.len() <= max_length).then_some(message)
 }
 
 /// A body of which a part may have been read before the rest.
@@ -149,9 +147,9 @@ mod tests {
 
     #[test]
     fn a_body_is_taken_only_if_it_is_one_message_and_nothing_else() {
-        let only = |bytes: &[u8]| only_message(&Bytes::copy_from_slice(bytes), 3);
-        assert_eq!(only(&[0, 0, 0, 0, 0]).as_deref(), Some([].as_slice()));
-        assert_eq!(only(&[0, 0, 0, 0, 3, 7, 8, 9]).as_deref(), Some([7, 8, 9].as_slice()));
+        let only = |bytes| only_message(bytes, 3);
+        assert_eq!(only(&[0, 0, 0, 0, 0]), Some([].as_slice()));
+        assert_eq!(only(&[0, 0, 0, 0, 3, 7, 8, 9]), Some([7, 8, 9].as_slice()));
         for other in [
             &[][..],
             &[0, 0, 0, 0],

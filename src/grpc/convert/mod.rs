@@ -1,12 +1,14 @@
 //! Protobuf to domain, and back. Every message is taken apart by its fields, so that a field that is added does
 //! not compile until somebody has decided about it.
 
+mod answer;
 mod authorize;
 mod catalog;
 mod identifier;
 mod key;
 mod member;
 mod network_set;
+mod view;
 mod violations;
 mod workspace;
 
@@ -15,7 +17,8 @@ use std::str::FromStr;
 
 use prost_types::Timestamp as ProtoTimestamp;
 
-pub(super) use authorize::{Asked, asked, authorize_response, credential_of};
+pub(super) use answer::{Answer, ID_LENGTH, encode_answer, encode_item, put_item};
+pub(super) use authorize::{Asked, asked};
 pub(super) use catalog::{apply_catalog, listed_catalog};
 pub(super) use identifier::{ListIdentifiers, create_identifier, list_identifiers};
 pub(super) use key::{
@@ -23,6 +26,7 @@ pub(super) use key::{
 };
 pub(super) use member::add_member;
 pub(super) use network_set::{apply_network_set, listed_network_set};
+pub(super) use view::RequestView;
 pub(super) use workspace::{create_workspace, create_workspace_response, update_workspace};
 
 use crate::domain::{RequestsPerHour, Revision, Timestamp};
