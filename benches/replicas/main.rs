@@ -1,6 +1,10 @@
 //! How long after a delete on one server the key is denied on another one, on each engine that several
-//! servers share. Needs the databases of the tests: `scripts/with-databases cargo bench --bench replicas`.
+//! servers share; and what it costs a server that much changes elsewhere. Needs the databases of the tests: `scripts/with-databases cargo bench --bench replicas`.
 
+#[path = "../wire/load/mod.rs"]
+#[allow(dead_code, unreachable_pub, unused_imports, reason = "its tests are run by tests/load.rs")]
+mod load;
+mod reads;
 #[path = "../../tests/support/mod.rs"]
 #[allow(unused_imports, reason = "the tests need more of it")]
 mod support;
@@ -37,6 +41,9 @@ fn main() {
         };
         println!("| {name} | {:.1} | {:.1} | {:.1} |", at(50), at(99), at(100));
     }
+    drop(runtime);
+    let (rounds, length) = if short { (1, 200) } else { (5, 2_000) };
+    reads::measure(rounds, Duration::from_millis(length)).expect("it can be measured");
 }
 
 async fn measure(engine: Engine, hint: bool, trials: usize) -> Vec<Duration> {

@@ -94,7 +94,8 @@ fn run(scale: Scale) -> Result<(), Box<dyn Error>> {
         println!("round {} of {}", round + 1, scale.rounds);
         bench.round(&mut table)?;
     }
-    table.finish(scale.rounds)
+    table.finish(scale.rounds)?;
+    bench.storm()
 }
 
 struct Bench<'a> {
@@ -144,6 +145,41 @@ impl Bench<'_> {
         Ok(())
     }
 
+    /// Has as many keys looked up that nobody has as there are keys, each followed by one that is in use,
+    /// and says what that did to memory, and to those in use.
+    fn storm(&self) -> Result<(), Box<dyn Error>> {
+        let Self { scale, ours, .. } = self;
+        let hot = questions(0..scale.hot);
+        let before = self.unary(Row::Hit, ours, &hot)?.1.rate();
+        let memory = ours.resident_bytes()?;
+
+        let pairs = (0..scale.keys).flat_map(|number| {
+            [question(&format!("nobody-has-{number:07}")), hot[number % hot.len()].clone()]
+        });
+        let mut plan = self.plan(ours, AUTHORIZE, framed(&pairs.collect::<Vec<_>>()));
+        let (known, unknown) = (Row::Hit.check(), Row::Unknown.check());
+        plan.check = Box::new(move |index, message| match index % 2 {
+            0 => unknown(index, message),
+            _ => known(index, message),
+        });
+        plan.pick = Pick::RoundRobin;
+        plan.warm_up = Duration::ZERO;
+        plan.length = Length::Requests(2 * scale.keys as u64);
+        let storm = good(load::unary(&plan)?)?;
+
+        let grown = ours.resident_bytes()?.saturating_sub(memory);
+        let after = self.unary(Row::Hit, ours, &hot)?.1.rate();
+        println!(
+            "{} unknown keys at {:.0}/s between known ones: resident memory grew by {} kB; \
+             hot keys after that: {:.2} of before",
+            scale.keys,
+            storm.rate() / 2.0,
+            grown / 1024,
+            after / before
+        );
+        Ok(())
+    }
+
     fn unary(
         &self,
         row: Row,
@@ -161,8 +197,7 @@ impl Bench<'_> {
             let batch = BatchAuthorizeRequest { requests: some.to_vec() };
             grpc_frame(&batch.encode_to_vec())
         });
-        let mut plan = self.plan(self.ours, BATCH, batches.collect());
-        plan.in_flight = 4;
+        let plan = self.plan(self.ours, BATCH, batches.collect());
         Ok((Row::Batch, good(load::unary(&plan)?)?, BATCH_SIZE))
     }
 

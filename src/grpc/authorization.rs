@@ -69,16 +69,17 @@ impl AuthorizationServer {
         self.0.engine.moment()
     }
 
-    /// Answers a question as of this moment, if what it is about is remembered: without waiting for
-    /// anything.
+    /// Answers a question about this credential, its own, as of this moment, if what it is about is
+    /// remembered: without waiting for anything.
     pub(super) fn recall<T>(
         &self,
         caller: &Caller,
         view: &RequestView<'_>,
+        credential: Credential,
         at: Moment,
         then: impl FnOnce(&Answer<'_>) -> T,
     ) -> Result<Option<T>, Status> {
-        let asked = ask(caller, view)?;
+        let asked = ask(caller, view, credential)?;
         let question = asked.question(caller.scope(), &self.0.instances);
         let found = self.0.engine.recall(&question, asked.consistency, at.uptime);
         Ok(found.map(|found| self.conclude(&question, &found, at.now, then)))
@@ -91,7 +92,7 @@ impl AuthorizationServer {
         view: &RequestView<'_>,
         then: impl FnOnce(&Answer<'_>) -> T,
     ) -> Result<T, Status> {
-        let asked = ask(caller, view)?;
+        let asked = ask(caller, view, view.credential())?;
         let question = asked.question(caller.scope(), &self.0.instances);
         let found = self.0.engine.find(&question, asked.consistency).await?;
         Ok(self.conclude(&question, &found, self.moment().now, then))
@@ -123,9 +124,12 @@ impl AuthorizationServer {
         at: Moment,
     ) -> Vec<Option<Item>> {
         let recall_all = || {
-            self.expect(views);
-            let recall = |view| self.recall(caller, view, at, encode_item);
-            views.iter().map(|view| recall(view).transpose().map(item_of)).collect()
+            let (credentials, _) = self.expect_all(views);
+            let recall = |(view, credential)| {
+                let item = self.recall(caller, view, credential, at, encode_item);
+                item.transpose().map(item_of)
+            };
+            views.iter().zip(credentials).map(recall).collect()
         };
         // Each is asked again, alone. The panic hook has logged where.
         catch_unwind(AssertUnwindSafe(recall_all)).unwrap_or_else(|_panic| vec![None; views.len()])
@@ -136,13 +140,14 @@ impl AuthorizationServer {
         let recall_batch = || {
             let views = RequestView::read_batch(batch).filter(|views| views.len() <= MAX_BATCH)?;
             // Before anything is decided, and counted.
-            if !self.expect(&views) {
+            let (credentials, are_known) = self.expect_all(&views);
+            if !are_known {
                 return None;
             }
             let mut items = BytesMut::with_capacity(2 * batch.len());
-            for view in &views {
+            for (view, credential) in views.iter().zip(credentials) {
                 let put = |answer: &Answer<'_>| put_item(answer, &mut items);
-                match self.recall(caller, view, at, put) {
+                match self.recall(caller, view, credential, at, put) {
                     Ok(answered) => answered?,
                     Err(error) => items.put(item_of(Err(error))),
                 }
@@ -153,10 +158,16 @@ impl AuthorizationServer {
         catch_unwind(AssertUnwindSafe(recall_batch)).unwrap_or(None)
     }
 
-    /// Prepares for these questions; see [`Engine::expect`].
-    fn expect(&self, views: &[RequestView<'_>]) -> bool {
-        let credentials: Vec<Credential> = views.iter().map(|view| view.credential).collect();
-        self.0.engine.expect(&credentials)
+    /// Prepares to be asked about these credentials; see [`Engine::expect`].
+    pub(super) fn expect(&self, credentials: &[Credential]) -> bool {
+        self.0.engine.expect(credentials)
+    }
+
+    /// The credentials that these questions are about, and whether all of them are remembered.
+    fn expect_all(&self, views: &[RequestView<'_>]) -> (Vec<Credential>, bool) {
+        let credentials: Vec<Credential> = views.iter().map(RequestView::credential).collect();
+        let are_known = self.expect(&credentials);
+        (credentials, are_known)
     }
 
     /// What becomes of one question of many: whatever that is, it is this question's own.
@@ -244,12 +255,16 @@ impl AuthorizationServer {
 }
 
 /// What a request of this caller asks.
-fn ask<'a>(caller: &Caller, view: &RequestView<'a>) -> Result<Asked<'a>, Status> {
+fn ask<'a>(
+    caller: &Caller,
+    view: &RequestView<'a>,
+    credential: Credential,
+) -> Result<Asked<'a>, Status> {
     let workspace = (!view.workspace.is_empty()).then(|| WorkspaceId::id_in(view.workspace));
     if let Some(Ok(workspace)) = &workspace {
         caller.require_scope(workspace)?;
     }
-    Ok(convert::asked(view, workspace)?)
+    Ok(convert::asked(view, credential, workspace)?)
 }
 
 /// Reads a message. That one cannot be read is `INTERNAL` in gRPC.

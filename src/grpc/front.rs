@@ -28,7 +28,7 @@ use super::reply::{Replayed, Reply, only_message};
 use super::{MAX_AUTHORIZE_BYTES, status};
 use crate::authorize::CallerMemo;
 use crate::clock::Moment;
-use crate::domain::{Actor, Caller, ControlPermission};
+use crate::domain::{Actor, Caller, ControlPermission, Credential};
 use crate::proto::authorization_service_server;
 
 /// The methods of `AuthorizationService`. The first is called before every request that anybody serves.
@@ -99,32 +99,6 @@ async fn answered<E: Into<Infallible>>(
     answer.map_err(|error| match error.into() {})
 }
 
-/// What answers a message of a caller at this moment, if all that it takes is remembered.
-type Recall =
-    fn(&AuthorizationServer, &Caller, &[u8], Moment) -> Option<Result<Response<Reply>, Status>>;
-
-fn recall_one(
-    server: &AuthorizationServer,
-    caller: &Caller,
-    message: &[u8],
-    at: Moment,
-) -> Option<Result<Response<Reply>, Status>> {
-    let view = RequestView::read(message)?;
-    let reply =
-        |answer: &Answer<'_>| Reply::message(answer.encoded_len(), |out| answer.encode(out));
-    server.recall(caller, &view, at, reply).transpose()
-}
-
-fn recall_batch(
-    server: &AuthorizationServer,
-    caller: &Caller,
-    message: &[u8],
-    at: Moment,
-) -> Option<Result<Response<Reply>, Status>> {
-    let items = server.recall_batch(caller, message, at)?;
-    Some(Ok(Reply::message(items.len(), |out| out.put(items))))
-}
-
 /// The body of a request.
 pub trait Incoming:
     Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static
@@ -151,28 +125,43 @@ impl Connection {
         Self { front, address, memo: CallerMemo::default() }
     }
 
+    /// The credential that a request is about, if it is for `Authorize`, all of it has come, and it is plain.
+    pub fn credential_in<B: Incoming>(request: &mut Request<Replayed<B>>) -> Option<Credential> {
+        if request.uri().path() != AUTHORIZE {
+            return None;
+        }
+        let read = || Some(RequestView::read(message_in(request)?)?.credential());
+        // Whoever answers it comes to the same. The panic hook has logged where.
+        catch_unwind(AssertUnwindSafe(read)).unwrap_or(None)
+    }
+
+    /// Prepares to be asked about these credentials: each of many costs less then.
+    pub fn expect(&self, credentials: &[Credential]) {
+        self.front.authorization.expect(credentials);
+    }
+
     /// Answers a request without waiting for anything, if it is for `Authorize` or `BatchAuthorize`, all of it
     /// has come, and all that it takes is remembered. Gives it back otherwise: then nothing has been
-    /// decided.
+    /// decided. `credential` is the one [in it](Self::credential_in).
     ///
     /// Nearly all requests are answered here, and cost a fraction of what they would as futures that
     /// are made, moved and polled.
     #[allow(clippy::result_large_err, reason = "the request, which is on its way")]
     pub fn answer_at_once<B: Incoming>(
         &self,
-        request: Request<B>,
+        mut request: Request<Replayed<B>>,
+        credential: Option<Credential>,
     ) -> Result<Response<Reply>, Request<Replayed<B>>> {
-        let mut request = request.map(Replayed::new);
-        let recall = match request.uri().path() {
-            AUTHORIZE => recall_one,
-            BATCH_AUTHORIZE => recall_batch,
-            _ => return Err(request),
-        };
         // What is logged of a request is logged in one place.
         if tracing::enabled!(tracing::Level::DEBUG) {
             return Err(request);
         }
-        let answer = catch_unwind(AssertUnwindSafe(|| self.recall(&mut request, recall)));
+        let recall = || match (request.uri().path(), credential) {
+            (AUTHORIZE, Some(credential)) => self.recall(&mut request, credential),
+            (BATCH_AUTHORIZE, _) => self.recall_batch(&mut request),
+            _ => None,
+        };
+        let answer = catch_unwind(AssertUnwindSafe(recall));
         // The panic hook has logged where.
         match answer.unwrap_or_else(|_panic| Some(Err(status::internal()))) {
             Some(Ok(answer)) => Ok(answer),
@@ -184,22 +173,42 @@ impl Connection {
     fn recall<B: Incoming>(
         &self,
         request: &mut Request<Replayed<B>>,
-        recall: Recall,
+        credential: Credential,
     ) -> Option<Result<Response<Reply>, Status>> {
-        let front = &*self.front;
+        let server = &self.front.authorization;
+        let at = server.moment();
+        let caller = self.recognize(request, at)?;
+        let view = RequestView::read(message_in(request)?)?;
+        let reply =
+            |answer: &Answer<'_>| Reply::message(answer.encoded_len(), |out| answer.encode(out));
+        let answer = caller.and_then(|caller| server.recall(&caller, &view, credential, at, reply));
+        answer.transpose()
+    }
+
+    fn recall_batch<B: Incoming>(
+        &self,
+        request: &mut Request<Replayed<B>>,
+    ) -> Option<Result<Response<Reply>, Status>> {
+        let server = &self.front.authorization;
+        let at = server.moment();
+        let caller = match self.recognize(request, at)? {
+            Ok(caller) => caller,
+            Err(refused) => return Some(Err(refused)),
+        };
+        let items = server.recall_batch(&caller, message_in(request)?, at)?;
+        Some(Ok(Reply::message(items.len(), |out| out.put(items))))
+    }
+
+    /// Who calls, if they called before, and whether they may ask; `None` also if the request is unusual.
+    fn recognize<B>(&self, request: &Request<B>, at: Moment) -> Option<Result<Caller, Status>> {
         let headers = request.headers();
         let is_plain = *request.method() == Method::POST && !headers.contains_key("grpc-encoding");
         if !is_plain || actor(headers) != Actor::Nobody {
             return None;
         }
-        let at = front.authorization.moment();
         let credential = credential(headers);
-        let caller = front.guard.recognize(credential, self.address, &self.memo, at)?;
-        let message = only_message(request.body_mut().only()?, MAX_AUTHORIZE_BYTES)?;
-        if let Err(refused) = require(&caller, ControlPermission::Authorize) {
-            return Some(Err(refused));
-        }
-        recall(&front.authorization, &caller, message, at)
+        let caller = self.front.guard.recognize(credential, self.address, &self.memo, at)?;
+        Some(require(&caller, ControlPermission::Authorize).map(|()| caller))
     }
 
     /// Answers one of its requests.
@@ -226,6 +235,11 @@ impl Connection {
         // The runtime is shut down only when everything is.
         answer.await.unwrap_or_else(|_ended| status::internal().into_http().map(Reply::Other))
     }
+}
+
+/// The message of a request, if all of it has come.
+fn message_in<B: Incoming>(request: &mut Request<Replayed<B>>) -> Option<&[u8]> {
+    only_message(request.body_mut().only()?, MAX_AUTHORIZE_BYTES)
 }
 
 /// Whether a path is that of a method of this service.

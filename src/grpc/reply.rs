@@ -102,7 +102,8 @@ pub struct Replayed<B> {
 
 impl<B: Body<Data = Bytes> + Unpin> Replayed<B> {
     /// A body of which nothing was read.
-    pub(super) fn new(rest: B) -> Self {
+    #[must_use]
+    pub fn new(rest: B) -> Self {
         Self { first: None, rest }
     }
 

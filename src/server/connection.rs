@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::error::Error;
-use std::future::{Future, pending, poll_fn, ready};
+use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::{Rc, Weak};
@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures_util::future::Either;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
@@ -25,7 +24,8 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::heard::Heard;
-use crate::grpc::Connection;
+use crate::domain::Credential;
+use crate::grpc::{Connection, Replayed};
 
 /// Calls under way on one connection. Clients that want more open another.
 const MAX_STREAMS_PER_CONNECTION: u32 = 1_024;
@@ -71,18 +71,25 @@ where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let connection = Arc::new(connection);
-    let service =
-        service_fn(move |request: Request<Incoming>| match connection.answer_at_once(request) {
-            Ok(response) => Either::Left(ready(Ok::<_, Infallible>(response))),
-            Err(request) => {
-                let connection = Arc::clone(&connection);
-                let answer = async move { Ok(connection.answer(request).await) };
-                Either::Right(Box::pin(answer))
+    let requests = Requests::default();
+    let service = {
+        let (connection, expected) = (Arc::clone(&connection), Rc::clone(&requests.expected));
+        service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Replayed::new);
+            let credential = Connection::credential_in(&mut request);
+            expected.borrow_mut().extend(credential);
+            let connection = Arc::clone(&connection);
+            // Run when all requests that came together have come to this point.
+            async move {
+                Ok::<_, Infallible>(match connection.answer_at_once(request, credential) {
+                    Ok(response) => response,
+                    Err(request) => Box::pin(connection.answer(request)).await,
+                })
             }
-        });
+        })
+    };
     let (interval, answer_within) = KEEPALIVE;
     let (stream, heard) = Heard::new(stream);
-    let requests = Requests::default();
     let serving = http2::Builder::new(requests.executor())
         .timer(TokioTimer::new())
         .auto_date_header(false)
@@ -101,7 +108,7 @@ where
         }
     };
     tokio::select! {
-        ended = requests.drive(serving.as_mut()) => return Ok(ended?),
+        ended = requests.drive(serving.as_mut(), &connection) => return Ok(ended?),
         () = begun(drain) => {}
         () = silent => return Err("the client did not begin to speak HTTP/2".into()),
     }
@@ -109,7 +116,7 @@ where
         return Ok(());
     }
     serving.as_mut().graceful_shutdown();
-    Ok(requests.drive(serving).await?)
+    Ok(requests.drive(serving, &connection).await?)
 }
 
 /// Waits until connections are drained.
@@ -122,7 +129,11 @@ async fn begun(mut drain: watch::Receiver<bool>) {
 /// soon as all requests that came together have been read, no task is made of it, and all answers
 /// are written together.
 #[derive(Default)]
-struct Requests(Rc<RefCell<Vec<Serving>>>);
+struct Requests {
+    arrived: Rc<RefCell<Vec<Serving>>>,
+    /// What they will ask about.
+    expected: Rc<RefCell<Vec<Credential>>>,
+}
 
 type Serving = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -141,21 +152,29 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for Arrivals {
 
 impl Requests {
     fn executor(&self) -> Arrivals {
-        Arrivals(Rc::downgrade(&self.0))
+        Arrivals(Rc::downgrade(&self.arrived))
     }
 
     /// Drives a connection to its end.
-    async fn drive<C: Future>(&self, mut connection: Pin<&mut C>) -> C::Output {
+    async fn drive<C: Future>(
+        &self,
+        mut serving: Pin<&mut C>,
+        connection: &Connection,
+    ) -> C::Output {
         let mut some = Vec::new();
         poll_fn(|context| {
             loop {
-                if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+                if let Poll::Ready(ended) = serving.as_mut().poll(context) {
                     return Poll::Ready(ended);
                 }
-                std::mem::swap(&mut some, &mut *self.0.borrow_mut());
+                std::mem::swap(&mut some, &mut *self.arrived.borrow_mut());
                 if some.is_empty() {
                     return Poll::Pending;
                 }
+                let mut expected = self.expected.borrow_mut();
+                connection.expect(&expected);
+                expected.clear();
+                drop(expected);
                 some.drain(..).for_each(run);
             }
         })

@@ -27,13 +27,14 @@ pub(in crate::grpc) struct Asked<'a> {
     pub(in crate::grpc) consistency: Consistency,
 }
 
-/// Parses what a request asks. `workspace` is the id of the one that it names, if it names one.
+/// Parses what a request asks about this credential, its own. `workspace` is the id of the one that it names, if it names one.
 pub(in crate::grpc) fn asked<'a>(
     view: &RequestView<'a>,
+    credential: Credential,
     workspace: Option<Result<&'a str, InvalidName>>,
 ) -> Result<Asked<'a>, Error> {
     let RequestView {
-        credential,
+        presented: _,
         action,
         client_ip,
         workspace: _,

@@ -7,11 +7,12 @@ use crate::domain::{Action, Credential};
 use crate::proto::authorize_request as request;
 use crate::proto::{AuthorizeRequest, HttpRequest};
 
-/// What a request says. The same as [`AuthorizeRequest`], but borrowed, and its credential read.
+/// What a request says. The same as [`AuthorizeRequest`], but borrowed.
+///
 /// Not to be printed: a path may carry a token in its query.
 #[derive(Clone, Copy, PartialEq)]
 pub(in crate::grpc) struct RequestView<'a> {
-    pub(in crate::grpc) credential: Credential,
+    pub(super) presented: Presented<'a>,
     pub(super) action: Action<'a>,
     pub(super) client_ip: &'a str,
     /// The name of the workspace; empty: none is named.
@@ -21,12 +22,20 @@ pub(in crate::grpc) struct RequestView<'a> {
     pub(super) consistency: Option<&'a request::Consistency>,
 }
 
+/// A credential as it is presented.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Presented<'a> {
+    Nothing,
+    ApiKey(&'a str),
+    AuthorizationHeader(&'a str),
+}
+
 /// The field that `BatchAuthorizeRequest` holds its requests in, and `StreamAuthorizeRequest` its one.
 const REQUESTS: u32 = 1;
 
 impl<'a> RequestView<'a> {
     const EMPTY: Self = Self {
-        credential: Credential::Missing,
+        presented: Presented::Nothing,
         action: Action::None,
         client_ip: "",
         workspace: "",
@@ -60,8 +69,8 @@ impl<'a> RequestView<'a> {
             }
             let text = str::from_utf8(text).ok()?;
             match field {
-                1 => view.credential = Credential::from_api_key(text),
-                2 => view.credential = Credential::from_authorization_header(text),
+                1 => view.presented = Presented::ApiKey(text),
+                2 => view.presented = Presented::AuthorizationHeader(text),
                 3 => view.action = Action::Permission(text),
                 5 => view.client_ip = text,
                 6 => view.workspace = text,
@@ -69,6 +78,15 @@ impl<'a> RequestView<'a> {
             }
         }
         Some(view)
+    }
+
+    /// The credential that it is about. Takes a digest, so it is worth keeping.
+    pub(in crate::grpc) fn credential(&self) -> Credential {
+        match self.presented {
+            Presented::Nothing => Credential::Missing,
+            Presented::ApiKey(key) => Credential::from_api_key(key),
+            Presented::AuthorizationHeader(value) => Credential::from_authorization_header(value),
+        }
     }
 
     /// Reads the requests of an encoded `BatchAuthorizeRequest` in the same way.
@@ -104,11 +122,11 @@ impl<'a> From<&'a AuthorizeRequest> for RequestView<'a> {
             consistency,
         } = request;
         Self {
-            credential: match credential {
-                None => Credential::Missing,
-                Some(request::Credential::ApiKey(key)) => Credential::from_api_key(key),
+            presented: match credential {
+                None => Presented::Nothing,
+                Some(request::Credential::ApiKey(key)) => Presented::ApiKey(key),
                 Some(request::Credential::AuthorizationHeader(value)) => {
-                    Credential::from_authorization_header(value)
+                    Presented::AuthorizationHeader(value)
                 }
             },
             action: match action {

@@ -1,0 +1,103 @@
+//! How much faster keys are created when many come at once, because they share commits: on each engine.
+//! Needs the databases of the tests: `scripts/with-databases cargo bench --bench writes`.
+
+#[path = "../../tests/support/mod.rs"]
+#[allow(unused_imports, reason = "the tests need more of it")]
+mod support;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use claviger::config::Settings;
+use futures_util::future::join_all;
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use support::builders::a_key;
+use support::database::{Engine, TestDatabase};
+use support::server::{Client, TestServer};
+
+/// How many come at once.
+const AT_ONCE: usize = 64;
+
+#[derive(Clone, Copy)]
+struct Scale {
+    rounds: usize,
+    /// Keys that are created one by one in a round, and by each of those at once.
+    one_by_one: usize,
+    each: usize,
+}
+
+fn main() {
+    let short = std::env::args().any(|argument| argument == "--short");
+    let scale = if short {
+        Scale { rounds: 1, one_by_one: 5, each: 1 }
+    } else {
+        Scale { rounds: 5, one_by_one: 200, each: 20 }
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+    println!("| keys created a second | one by one | {AT_ONCE} at once | ratio | for each sync |");
+    println!("|---|--:|--:|--:|--:|");
+    for (name, engine) in
+        [("SQLite", Engine::Sqlite), ("PostgreSQL", Engine::Postgres), ("MariaDB", Engine::MariaDb)]
+    {
+        runtime.block_on(measure(name, engine, scale));
+    }
+}
+
+async fn measure(name: &str, engine: Engine, scale: Scale) {
+    let database = TestDatabase::create(engine).await;
+    let server = TestServer::start_on(database, Arc::default(), Settings::default()).await;
+    server.add_acme().await;
+    let (operator, intruder) = (server.operator(), server.intruder().await);
+    let (mut alone, mut together, mut syncs) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..scale.rounds {
+        alone.push(rate(scale.one_by_one, create(&operator, scale.one_by_one)).await);
+        let before = count_syncs(engine, &intruder).await;
+        let creators = join_all((0..AT_ONCE).map(|_| create(&operator, scale.each)));
+        together.push(rate(AT_ONCE * scale.each, creators).await);
+        syncs += count_syncs(engine, &intruder).await - before;
+    }
+    let (alone, together) = (median(alone), median(together));
+    let created = i64::try_from(scale.rounds * AT_ONCE * scale.each).unwrap_or(i64::MAX);
+    let shared = if syncs > 0 { (created / syncs).to_string() } else { "?".to_owned() };
+    println!("| {name} | {alone:.0} | {together:.0} | {:.1} | {shared} |", together / alone);
+}
+
+async fn create(operator: &Client, count: usize) {
+    for _ in 0..count {
+        let key = a_key("some key").permissions(&["users.track"]).build();
+        operator.create_key("workspaces/acme", key).await.expect("it is created");
+    }
+}
+
+/// How many a second this work makes.
+#[allow(clippy::cast_precision_loss, reason = "no count here is that large")]
+async fn rate<T>(count: usize, work: impl Future<Output = T>) -> f64 {
+    let began = Instant::now();
+    work.await;
+    count as f64 / began.elapsed().max(Duration::from_nanos(1)).as_secs_f64()
+}
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
+}
+
+/// How often the database server has waited for its disk so far, or been asked to. SQLite does not say.
+async fn count_syncs(engine: Engine, intruder: &DatabaseConnection) -> i64 {
+    let query = match engine {
+        Engine::Sqlite => return 0,
+        Engine::Postgres => "SELECT wal_sync FROM pg_stat_wal",
+        // Each commit is one.
+        Engine::MariaDb => {
+            "SELECT CAST(VARIABLE_VALUE AS SIGNED) FROM information_schema.GLOBAL_STATUS \
+             WHERE VARIABLE_NAME = 'COM_COMMIT'"
+        }
+    };
+    // PostgreSQL's processes tell what they did once a second.
+    if engine == Engine::Postgres {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+    }
+    let statement = Statement::from_string(intruder.get_database_backend(), query);
+    let row = intruder.query_one_raw(statement).await.expect("it can be counted");
+    row.expect("there is a row").try_get_by_index(0).expect("it is a number")
+}
