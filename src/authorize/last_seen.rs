@@ -1,7 +1,7 @@
 //! When keys were last presented.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
@@ -20,7 +20,11 @@ const BATCH: usize = 500;
 
 /// The keys of which it is to be written when they were last presented: a decision writes nothing.
 #[derive(Debug, Default)]
-pub(super) struct LastSeen([Mutex<Vec<Arc<Entry>>>; PARTS]);
+pub(super) struct LastSeen {
+    parts: [Mutex<VecDeque<Arc<Entry>>>; PARTS],
+    /// From which part keys are taken next: each has its turn, and in it whoever was listed first.
+    turn: AtomicUsize,
+}
 
 impl LastSeen {
     /// Notes that a key was presented. An instant that is older than one noted before counts for
@@ -37,10 +41,10 @@ impl LastSeen {
     fn list(&self, entry: &Arc<Entry>) {
         let Some(key) = entry.subject().key() else { return };
         // The last bytes of an id are random.
-        let part = &self.0[usize::from(key.id.as_bytes()[15]) % PARTS];
+        let part = &self.parts[usize::from(key.id.as_bytes()[15]) % PARTS];
         let mut listed = part.lock().unwrap_or_else(PoisonError::into_inner);
         if listed.len() < MAX_LISTED {
-            listed.push(Arc::clone(entry));
+            listed.push_back(Arc::clone(entry));
         } else {
             entry.is_listed.store(false, Ordering::SeqCst);
         }
@@ -50,10 +54,11 @@ impl LastSeen {
     pub(super) fn take_some(&self) -> BTreeMap<Timestamp, Vec<Arc<Entry>>> {
         let mut some: BTreeMap<_, Vec<_>> = BTreeMap::new();
         let mut room = BATCH;
-        for part in &self.0 {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        for part in (0..PARTS).map(|step| &self.parts[turn.wrapping_add(step) % PARTS]) {
             let mut listed = part.lock().unwrap_or_else(PoisonError::into_inner);
-            let rest = listed.len().saturating_sub(room);
-            for entry in listed.drain(rest..) {
+            let count = listed.len().min(room);
+            for entry in listed.drain(..count) {
                 // First: what is noted from here on is listed anew.
                 entry.is_listed.store(false, Ordering::SeqCst);
                 if let Some(seen) = Timestamp::from_micros(entry.last_seen()) {
@@ -102,6 +107,8 @@ impl UnitOfWork for WriteLastSeen {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::super::fixtures::{a_tenant, an_empty_catalog, an_entry};
     use super::*;
     use crate::domain::Shared;
@@ -132,6 +139,26 @@ mod tests {
         assert_eq!(taken(&seen), [(at(9), 1)]);
         seen.note(&entries[0], at(10).saturating_add(std::time::Duration::from_millis(999)));
         assert_eq!(taken(&seen), [(at(10), 1)], "to the second");
+    }
+
+    #[test]
+    fn b8_keys_that_are_always_in_use_keep_no_other_waiting() {
+        let (seen, entries) = (LastSeen::default(), entries(4 * PARTS * BATCH));
+        let mut waiting: HashSet<Uuid> = HashSet::new();
+        for entry in &entries {
+            seen.note(entry, at(1));
+            waiting.extend(entry.subject().key().map(|key| key.id));
+        }
+        // As often as it takes to have all of them once, were none taken twice.
+        for _ in 0..entries.len() / BATCH {
+            for taken in seen.take_some().values() {
+                for entry in taken {
+                    seen.note(entry, at(2));
+                    waiting.remove(&entry.subject().key().unwrap().id);
+                }
+            }
+        }
+        assert_eq!(waiting.len(), 0);
     }
 
     #[test]

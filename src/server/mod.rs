@@ -32,9 +32,9 @@ use workers::Workers;
 
 /// How often it is written when keys were last seen.
 const LAST_SEEN_INTERVAL: Duration = Duration::from_secs(10);
-/// Of how many keys at the most each time: each is a page of its own to the database, and a hundred
-/// thousand keep it busy for seconds.
-const MAX_SEEN_AT_ONCE: usize = 10_000;
+/// Of how many keys at the most each time; of more, each in its turn. Each is a page of its own to the
+/// database: ten thousand would take an eighth of a core all the time.
+const MAX_SEEN_AT_ONCE: usize = 2_000;
 /// How long that may take when the server goes down.
 const LAST_WRITE: Duration = Duration::from_secs(5);
 /// How long the accept loop rests after an error: with no file descriptor left, trying again at
