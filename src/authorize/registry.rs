@@ -31,9 +31,13 @@ struct Kept {
     tenants: HashMap<WorkspaceId, Weak<Shared<Tenant>>>,
     /// How many there were after those that nobody refers to went.
     swept: usize,
-    catalogs: HashMap<CatalogId, (Uuid, Arc<Shared<Catalog>>)>,
-    network_sets: HashMap<NetworkSetId, (Uuid, Arc<Shared<AddressSet>>)>,
+    catalogs: Versions<CatalogId, Catalog>,
+    network_sets: Versions<NetworkSetId, AddressSet>,
 }
+
+/// Values by their ids, each at one revision.
+#[derive(Debug)]
+struct Versions<K, V>(HashMap<K, (Uuid, Arc<Shared<V>>)>);
 
 impl Registry {
     /// How often something changed so far.
@@ -67,7 +71,7 @@ impl Registry {
 
     /// The catalogue of this id, if it is kept at this revision.
     pub(super) fn catalog(&self, id: &CatalogId, revision: Uuid) -> Option<Arc<Shared<Catalog>>> {
-        find(&self.kept().catalogs, id, revision)
+        self.kept().catalogs.find(id, revision)
     }
 
     /// Keeps a catalogue.
@@ -79,10 +83,7 @@ impl Registry {
         catalog: Catalog,
     ) -> Arc<Shared<Catalog>> {
         let mut kept = self.kept();
-        if mark != self.mark() {
-            return outdated(catalog);
-        }
-        keep(&mut kept.catalogs, id, revision, catalog)
+        kept.catalogs.keep(mark == self.mark(), id, revision, catalog)
     }
 
     /// The network set of this id, if it is kept at this revision.
@@ -91,7 +92,7 @@ impl Registry {
         id: &NetworkSetId,
         revision: Uuid,
     ) -> Option<Arc<Shared<AddressSet>>> {
-        find(&self.kept().network_sets, id, revision)
+        self.kept().network_sets.find(id, revision)
     }
 
     /// Keeps a network set.
@@ -103,10 +104,7 @@ impl Registry {
         set: AddressSet,
     ) -> Arc<Shared<AddressSet>> {
         let mut kept = self.kept();
-        if mark != self.mark() {
-            return outdated(set);
-        }
-        keep(&mut kept.network_sets, id, revision, set)
+        kept.network_sets.keep(mark == self.mark(), id, revision, set)
     }
 
     /// This workspace has changed.
@@ -121,14 +119,14 @@ impl Registry {
     pub(super) fn outdate_catalog(&self, id: &CatalogId) {
         let mut kept = self.kept();
         self.mark.fetch_add(1, Ordering::Release);
-        kept.catalogs.remove(id).inspect(|(_, catalog)| catalog.outdate());
+        kept.catalogs.outdate(id);
     }
 
     /// This network set has changed.
     pub(super) fn outdate_network_set(&self, id: &NetworkSetId) {
         let mut kept = self.kept();
         self.mark.fetch_add(1, Ordering::Release);
-        kept.network_sets.remove(id).inspect(|(_, set)| set.outdate());
+        kept.network_sets.outdate(id);
     }
 
     /// Everything may have changed.
@@ -138,8 +136,8 @@ impl Registry {
         let Kept { tenants, swept, catalogs, network_sets } = &mut *kept;
         *swept = 0;
         tenants.drain().filter_map(|(_, one)| one.upgrade()).for_each(|one| one.outdate());
-        outdate_kept(catalogs);
-        outdate_kept(network_sets);
+        catalogs.outdate_all();
+        network_sets.outdate_all();
     }
 }
 
@@ -157,33 +155,41 @@ fn is_same(known: &Tenant, read: &Tenant) -> bool {
         && known.requests_per_hour == *requests_per_hour
 }
 
-fn find<K: Eq + Hash, V>(
-    kept: &HashMap<K, (Uuid, Arc<Shared<V>>)>,
-    id: &K,
-    revision: Uuid,
-) -> Option<Arc<Shared<V>>> {
-    let (found, value) = kept.get(id)?;
-    (*found == revision).then(|| Arc::clone(value))
-}
-
-fn keep<K: Clone + Eq + Hash, V>(
-    kept: &mut HashMap<K, (Uuid, Arc<Shared<V>>)>,
-    id: &K,
-    revision: Uuid,
-    value: V,
-) -> Arc<Shared<V>> {
-    if kept.len() >= MAX_KEPT && !kept.contains_key(id) {
-        outdate_kept(kept);
+impl<K, V> Default for Versions<K, V> {
+    fn default() -> Self {
+        Self(HashMap::new())
     }
-    let value = Arc::new(Shared::new(value));
-    let before = kept.insert(id.clone(), (revision, Arc::clone(&value)));
-    before.inspect(|(_, before)| before.outdate());
-    value
 }
 
-fn outdate_kept<K, V>(kept: &mut HashMap<K, (Uuid, Arc<Shared<V>>)>) {
-    for (_, (_, one)) in kept.drain() {
-        one.outdate();
+impl<K: Clone + Eq + Hash, V> Versions<K, V> {
+    /// The value of this id, if it is kept at this revision.
+    fn find(&self, id: &K, revision: Uuid) -> Option<Arc<Shared<V>>> {
+        let (found, value) = self.0.get(id)?;
+        (*found == revision).then(|| Arc::clone(value))
+    }
+
+    /// Keeps a value, unless it may be older than a change: see [`Registry`].
+    fn keep(&mut self, is_current: bool, id: &K, revision: Uuid, value: V) -> Arc<Shared<V>> {
+        if !is_current {
+            return outdated(value);
+        }
+        if self.0.len() >= MAX_KEPT && !self.0.contains_key(id) {
+            self.outdate_all();
+        }
+        let value = Arc::new(Shared::new(value));
+        let before = self.0.insert(id.clone(), (revision, Arc::clone(&value)));
+        before.inspect(|(_, before)| before.outdate());
+        value
+    }
+
+    fn outdate(&mut self, id: &K) {
+        self.0.remove(id).inspect(|(_, value)| value.outdate());
+    }
+
+    fn outdate_all(&mut self) {
+        for (_, (_, value)) in self.0.drain() {
+            value.outdate();
+        }
     }
 }
 

@@ -211,9 +211,9 @@ fn check_private(
     if permission.is_some_and(|index| !key.permissions.contains(index)) {
         return Err(Denial::PermissionDenied);
     }
-    if key.origins.is_some() {
+    if let Some(origins) = &key.origins {
         let address = client_ip.ok_or(Denial::IpMissing)?;
-        if !key.is_good_at(address) {
+        if !origins.contain(address) {
             return Err(Denial::IpDenied);
         }
     }

@@ -81,7 +81,9 @@ pub struct Origins {
 struct NetworkSets(Box<[Arc<Shared<AddressSet>>]>);
 
 impl Origins {
-    fn contain(&self, address: IpAddr) -> bool {
+    /// Whether this address is one of them.
+    #[must_use]
+    pub fn contain(&self, address: IpAddr) -> bool {
         self.own.contains(address) || self.sets().any(|set| set.contains(address))
     }
 
@@ -132,11 +134,5 @@ impl KeyFacts {
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expire_time <= now
-    }
-
-    /// Whether the key may be used from this address.
-    #[must_use]
-    pub fn is_good_at(&self, address: IpAddr) -> bool {
-        self.origins.as_ref().is_none_or(|origins| origins.contain(address))
     }
 }

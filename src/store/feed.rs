@@ -122,12 +122,4 @@ impl Feed {
         change::Entity::delete_many().filter(matching).exec(&self.connection).await?;
         Ok(())
     }
-
-    /// Closes the connection.
-    pub async fn close(self) {
-        let closed = tokio::time::timeout(STATEMENT_TIMEOUT, self.connection.connection.close());
-        if !matches!(closed.await, Ok(Ok(()))) {
-            tracing::debug!("the connection that reads what changes did not close cleanly");
-        }
-    }
 }
