@@ -1,9 +1,4 @@
-//! How much faster keys are created when many come at once, because they share commits: on each engine.
-//! Needs the databases of the tests: `scripts/with-databases cargo bench --bench writes`.
-
-#[path = "../../tests/support/mod.rs"]
-#[allow(unused_imports, reason = "the tests need more of it")]
-mod support;
+//! How much faster keys are created when many come at once, because they share commits.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,39 +6,37 @@ use std::time::{Duration, Instant};
 use claviger::config::Settings;
 use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
-use support::builders::a_key;
-use support::database::{Engine, TestDatabase};
-use support::server::{Client, TestServer};
+
+use crate::support::builders::a_key;
+use crate::support::database::{Engine, TestDatabase};
+use crate::support::server::{Client, TestServer};
 
 /// How many come at once.
 const AT_ONCE: usize = 64;
 
+/// How much is done.
 #[derive(Clone, Copy)]
-struct Scale {
-    rounds: usize,
+pub(crate) struct Scale {
+    pub(crate) rounds: usize,
     /// Keys that are created one by one in a round, and by each of those at once.
-    one_by_one: usize,
-    each: usize,
+    pub(crate) one_by_one: usize,
+    pub(crate) each: usize,
 }
 
-fn main() {
-    let short = std::env::args().any(|argument| argument == "--short");
-    let scale = if short {
-        Scale { rounds: 1, one_by_one: 5, each: 1 }
-    } else {
-        Scale { rounds: 5, one_by_one: 200, each: 20 }
-    };
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
-    println!("| keys created a second | one by one | {AT_ONCE} at once | ratio | for each sync |");
+/// Prints how fast keys are created, on each engine.
+pub(crate) async fn measure(scale: Scale) {
+    println!(
+        "\n| keys created a second | one by one | {AT_ONCE} at once | ratio | for each sync |"
+    );
     println!("|---|--:|--:|--:|--:|");
     for (name, engine) in
         [("SQLite", Engine::Sqlite), ("PostgreSQL", Engine::Postgres), ("MariaDB", Engine::MariaDb)]
     {
-        runtime.block_on(measure(name, engine, scale));
+        try_out(name, engine, scale).await;
     }
 }
 
-async fn measure(name: &str, engine: Engine, scale: Scale) {
+async fn try_out(name: &str, engine: Engine, scale: Scale) {
     let database = TestDatabase::create(engine).await;
     let server = TestServer::start_on(database, Arc::default(), Settings::default()).await;
     server.add_acme().await;
