@@ -202,6 +202,25 @@ async fn p2_whoever_does_not_hear_the_hint_asks_by_itself() {
     assert_eq!(denied_with(&other.operator(), &secret).await, Reason::KeyUnknown);
 }
 
+/// Where nobody tells it what changes, a server asks, and goes on answering from memory.
+#[tokio::test]
+async fn p2_whoever_asks_by_itself_keeps_its_memory() {
+    for engine in ENGINES {
+        let server = start(engine).await;
+        let (_, secret) = an_office_key(&server.operator()).await;
+        let ask = || async { server.operator().authorize(in_the_office(&secret)).await };
+        assert!(ask().await.unwrap().allowed, "{engine:?}");
+        // Keys cannot be read any more, and what changes can.
+        let hide = "ALTER TABLE api_keys RENAME TO hidden";
+        server.intruder().await.execute_unprepared(hide).await.unwrap();
+        for _ in 0..3 {
+            server.clock.advance(MAX_STALENESS);
+            let answer = eventually("it answers from memory", || async { ask().await.ok() }).await;
+            assert!(answer.allowed, "{engine:?}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn p2_a_server_that_is_cut_off_answers_nothing_from_memory_behind_the_bound() {
     for engine in ENGINES {

@@ -1,5 +1,6 @@
 //! What several servers on one database cost, and writes on each engine. Needs the databases of the tests:
-//! `scripts/with-databases cargo bench --bench databases`.
+//! `scripts/with-databases cargo bench --bench databases`, and behind `--` the names of some parts, if not
+//! all are wanted.
 
 mod deletes;
 #[path = "../wire/load/mod.rs"]
@@ -21,16 +22,24 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("databases: NOT MEASURED; run scripts/with-databases cargo bench");
         return Ok(());
     }
-    let short = std::env::args().any(|argument| argument == "--short");
-    let runtime = Runtime::new()?;
-    let scale = if short {
-        writes::Scale { rounds: 1, one_by_one: 5, each: 1 }
-    } else {
-        writes::Scale { rounds: 5, one_by_one: 200, each: 20 }
-    };
-    runtime.block_on(writes::measure(scale));
-    runtime.block_on(deletes::measure(if short { 20 } else { 1_000 }));
-    drop(runtime);
-    let (rounds, length) = if short { (1, 200) } else { (5, 2_000) };
-    reads::measure(rounds, Duration::from_millis(length))
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let is_given = |name: &str| arguments.iter().any(|argument| argument == name);
+    let short = is_given("--short");
+    let all = !["writes", "deletes", "reads"].into_iter().any(is_given);
+    if all || is_given("writes") {
+        let scale = if short {
+            writes::Scale { rounds: 1, one_by_one: 5, each: 1 }
+        } else {
+            writes::Scale { rounds: 5, one_by_one: 200, each: 20 }
+        };
+        Runtime::new()?.block_on(writes::measure(scale));
+    }
+    if all || is_given("deletes") {
+        Runtime::new()?.block_on(deletes::measure(if short { 20 } else { 1_000 }));
+    }
+    if all || is_given("reads") {
+        let (rounds, length) = if short { (1, 200) } else { (5, 2_000) };
+        reads::measure(rounds, Duration::from_millis(length))?;
+    }
+    Ok(())
 }

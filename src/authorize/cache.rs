@@ -142,28 +142,25 @@ impl Cache {
         }
     }
 
-    /// Brings what is remembered of these credentials near the processor, and says whether all of them are
-    /// known. A look-up waits for memory three times, one time after the other. Here all wait together,
-    /// because each step is made for all of them before the next one, and nothing is written between.
-    pub(super) fn touch(&self, keys: &[CacheKey]) -> bool {
+    /// Brings what is remembered of these credentials near the processor. A look-up waits for memory three
+    /// times, one time after the other. Here all wait together, because each step is made for all of them
+    /// before the next one, and nothing is written between.
+    pub(super) fn touch(&self, keys: &[CacheKey]) {
         let places: Vec<(usize, u64)> = keys.iter().map(|key| self.place(key)).collect();
         let mut guards = [const { None }; SHARDS];
         for (index, _) in &places {
-            guards[*index].get_or_insert_with(|| {
-                self.shards[*index].known.read().unwrap_or_else(PoisonError::into_inner)
-            });
+            if guards[*index].is_none() {
+                // Whoever waited here, with other parts locked, could wait for ever: for somebody who writes to
+                // this one, waits for those who read it, and they for one of those.
+                guards[*index] = self.shards[*index].known.try_read().ok();
+            }
         }
         let found: Vec<Option<&Arc<Entry>>> = places
             .iter()
-            // The first with such a hash; it is looked at later.
+            // Mostly it is the one. To compare them would be to wait for each.
             .map(|(index, hash)| guards[*index].as_ref()?.find(*hash, |_| true))
             .collect();
-        let are_known = found
-            .iter()
-            .zip(keys)
-            .map(|(entry, key)| entry.is_some_and(|entry| entry.touch() && entry.key() == key));
-        // To the last one.
-        are_known.fold(true, |all, is_known| all & is_known)
+        found.into_iter().flatten().for_each(|entry| entry.touch());
     }
 
     /// Joins the look-up of a credential that is under way, or begins one. One that began at another
@@ -327,6 +324,32 @@ mod tests {
         assert_eq!((0..100).filter(|number| is_known(&cache, *number)).count(), 100);
         assert!(cache.shards.iter().all(|shard| shard.misses().unknown.len() <= MAX_UNKNOWN));
         assert!(cache.shards.iter().all(|shard| shard.misses().flights.is_empty()));
+    }
+
+    /// Of those who read several parts and those who write to one, nobody waits for ever.
+    #[test]
+    fn p4_whoever_touches_many_and_whoever_changes_one_do_not_wait_for_each_other() {
+        let tenant = Arc::new(Shared::new(a_tenant(&an_empty_catalog())));
+        let cache = Arc::new(Cache::new(1_000));
+        let (done, all_done) = std::sync::mpsc::channel();
+        for thread in 0..4 {
+            let (cache, tenant, done) = (Arc::clone(&cache), Arc::clone(&tenant), done.clone());
+            std::thread::spawn(move || {
+                let mut keys: Vec<CacheKey> = (0..SHARDS).map(cache_key).collect();
+                keys.rotate_left(thread * SHARDS / 4);
+                for number in 0..20_000 {
+                    if thread < 3 {
+                        cache.touch(&keys);
+                    } else {
+                        look_up(&cache, number % SHARDS, Ok(Some(an_entry(number, &tenant))));
+                    }
+                }
+                done.send(())
+            });
+        }
+        for _ in 0..4 {
+            all_done.recv_timeout(Duration::from_secs(60)).expect("nobody waits for ever");
+        }
     }
 
     #[test]

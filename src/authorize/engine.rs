@@ -128,11 +128,10 @@ impl Engine {
         self.clock.moment()
     }
 
-    /// Prepares to be asked about these credentials: each of many costs less then. Says whether all of them
-    /// are remembered.
-    pub fn expect(&self, credentials: &[Credential]) -> bool {
+    /// Prepares to be asked about these credentials: each of many costs less then.
+    pub fn expect(&self, credentials: &[Credential]) {
         let keys = credentials.iter().filter_map(|one| CacheKey::of(*one));
-        self.memory.touch(&keys.collect::<Vec<_>>())
+        self.memory.touch(&keys.collect::<Vec<_>>());
     }
 
     /// What is behind the credential of a question, if that is remembered, without waiting for anything.
@@ -237,17 +236,10 @@ impl Engine {
             if some.is_empty() {
                 return;
             }
-            let mut failed = false;
-            for (seen, entries) in some {
-                at_most = at_most.saturating_sub(entries.len());
-                let work = WriteLastSeen::new(&entries, seen);
-                if let Err(error) = self.store.transact(work).await {
-                    tracing::warn!(%error, "when keys were last seen is not written yet");
-                    self.last_seen.put_back(&entries);
-                    failed = true;
-                }
-            }
-            if failed {
+            at_most = at_most.saturating_sub(some.values().map(Vec::len).sum());
+            if let Err(error) = self.store.transact(WriteLastSeen::new(&some)).await {
+                tracing::warn!(%error, "when keys were last seen is not written yet");
+                self.last_seen.put_back(&some);
                 return;
             }
         }

@@ -12,11 +12,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::cache::{Joined, Landed, Recalled};
 use super::entry::Entry;
-use super::fixtures::{a_tenant, an_empty_catalog, an_entry, cache_key, workspace};
+use super::fixtures::{
+    a_tenant, an_empty_catalog, an_entry_within, cache_key, network_set, workspace,
+};
 use super::memory::Memory;
-use crate::domain::{InstanceId, SecretDigest};
+use crate::domain::{AddressSet, InstanceId, Networks, SecretDigest, Shared};
 use crate::store::{Change, Observer};
 
 const NOW: Duration = Duration::from_secs(1);
@@ -28,6 +32,8 @@ struct World {
     key_exists: Cell<bool>,
     /// What changes about the workspace.
     instance: RefCell<Option<InstanceId>>,
+    /// The revision of the network set that the key refers to, if it refers to one; the first admits everybody.
+    network_set: Cell<Option<u128>>,
     /// Whether whoever changes something was told that it is done.
     acknowledged: Cell<bool>,
     /// What somebody learned who asked after that.
@@ -57,6 +63,7 @@ impl World {
             memory: Memory::new(10),
             key_exists: Cell::new(true),
             instance: RefCell::default(),
+            network_set: Cell::new(None),
             acknowledged: Cell::new(false),
             stale: Cell::new(false),
         })
@@ -80,13 +87,24 @@ impl World {
                 step().await;
                 let tenant = self.memory.registry.tenant(ticket.mark(), tenant);
                 step().await;
-                let found: Landed = Ok(key_exists.then(|| an_entry(KEY, &tenant)));
+                let sets = self.read_network_sets(ticket.mark()).await;
+                let found: Landed = Ok(key_exists.then(|| an_entry_within(KEY, &tenant, sets)));
                 self.memory.land(&ticket, found, NOW);
                 landed
             }
         };
         let landed = landed.wait_for(Option::is_some).await.unwrap().clone();
         landed.unwrap().unwrap()
+    }
+
+    async fn read_network_sets(&self, mark: u64) -> Vec<Arc<Shared<AddressSet>>> {
+        let Some(revision) = self.network_set.get() else { return Vec::new() };
+        step().await;
+        let (id, registry) = (network_set(), &self.memory.registry);
+        let set = registry.network_set(&id, Uuid::from_u128(revision)).unwrap_or_else(|| {
+            registry.keep_network_set(mark, &id, Uuid::from_u128(revision), the_set(revision))
+        });
+        vec![set]
     }
 
     /// Asks, and if that began after the change was acknowledged, checks what it learned.
@@ -168,6 +186,13 @@ fn explore(world: fn() -> Rc<World>, commit: fn(&World), change: &Change, is_sta
     }
 }
 
+/// What the network set holds at this revision.
+fn the_set(revision: u128) -> AddressSet {
+    let networks: Networks =
+        (revision == 1).then(|| "0.0.0.0/0".parse().unwrap()).into_iter().collect();
+    AddressSet::from(&networks)
+}
+
 fn the_key() -> Change {
     Change::Key(SecretDigest::of(&KEY.to_le_bytes()))
 }
@@ -198,4 +223,20 @@ fn p1_no_interleaving_of_look_ups_and_a_policy_change_shows_the_old_policy_after
         learned.is_some_and(|entry| entry.subject().tenant.instance.is_none())
     };
     explore(World::new, update, &Change::Workspace(workspace()), is_stale);
+}
+
+#[test]
+fn p1_no_interleaving_of_look_ups_and_a_network_set_admits_who_was_taken_out_of_it() {
+    let with_set = || {
+        let world = World::new();
+        world.network_set.set(Some(1));
+        world
+    };
+    let apply = |world: &World| world.network_set.set(Some(2));
+    let is_stale = |learned: Option<&Arc<Entry>>| {
+        let key = learned.and_then(|entry| entry.subject().key());
+        let origins = key.and_then(|key| key.origins.as_ref());
+        origins.is_some_and(|origins| origins.contain([203, 0, 113, 9].into()))
+    };
+    explore(with_set, apply, &Change::NetworkSet(network_set()), is_stale);
 }

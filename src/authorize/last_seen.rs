@@ -71,8 +71,8 @@ impl LastSeen {
     }
 
     /// Lists keys again that could not be written.
-    pub(super) fn put_back(&self, some: &[Arc<Entry>]) {
-        for entry in some {
+    pub(super) fn put_back(&self, some: &BTreeMap<Timestamp, Vec<Arc<Entry>>>) {
+        for entry in some.values().flatten() {
             if !entry.is_listed.swap(true, Ordering::SeqCst) {
                 self.list(entry);
             }
@@ -80,19 +80,18 @@ impl LastSeen {
     }
 }
 
-/// Writes that keys were last presented at one time. In one statement, which locks them in one order: two
-/// servers that write the same keys do not wait for each other.
-pub(super) struct WriteLastSeen {
-    keys: Vec<Uuid>,
-    seen: Timestamp,
-}
+/// Writes when keys were last presented. Each second is one statement, which locks its keys in one order.
+pub(super) struct WriteLastSeen(Vec<(Timestamp, Vec<Uuid>)>);
 
 impl WriteLastSeen {
-    pub(super) fn new(entries: &[Arc<Entry>], seen: Timestamp) -> Self {
+    pub(super) fn new(some: &BTreeMap<Timestamp, Vec<Arc<Entry>>>) -> Self {
         let key = |entry: &Arc<Entry>| entry.subject().key().map(|key| key.id);
-        let mut keys: Vec<Uuid> = entries.iter().filter_map(key).collect();
-        keys.sort_unstable();
-        Self { keys, seen }
+        let at = |(seen, entries): (&Timestamp, &Vec<Arc<Entry>>)| {
+            let mut keys: Vec<Uuid> = entries.iter().filter_map(key).collect();
+            keys.sort_unstable();
+            (*seen, keys)
+        };
+        Self(some.iter().map(at).collect())
     }
 }
 
@@ -101,7 +100,10 @@ impl UnitOfWork for WriteLastSeen {
     type Error = StoreError;
 
     async fn run(&self, tx: &Transaction) -> Result<(), StoreError> {
-        tx.keys().see(&self.keys, self.seen).await
+        for (seen, keys) in &self.0 {
+            tx.keys().see(keys, *seen).await?;
+        }
+        Ok(())
     }
 }
 
@@ -169,9 +171,7 @@ mod tests {
         }
         let first = seen.take_some();
         assert_eq!(first.values().map(Vec::len).sum::<usize>(), BATCH);
-        for entries in first.values() {
-            seen.put_back(entries);
-        }
+        seen.put_back(&first);
         let sizes = std::iter::from_fn(|| {
             let taken = taken(&seen);
             assert!(taken.len() <= 2, "{taken:?}");

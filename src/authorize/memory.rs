@@ -26,8 +26,8 @@ impl Memory {
     }
 
     /// See [`Cache::touch`].
-    pub(super) fn touch(&self, keys: &[CacheKey]) -> bool {
-        self.cache.touch(keys)
+    pub(super) fn touch(&self, keys: &[CacheKey]) {
+        self.cache.touch(keys);
     }
 
     /// See [`Cache::join`].

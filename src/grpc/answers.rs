@@ -18,7 +18,7 @@ use super::convert::RequestView;
 use super::health::Readiness;
 use super::status;
 
-type Answer = Result<Item, Status>;
+type Outcome = Result<Item, Status>;
 
 /// Answers the questions of a stream in their order: most at once, the others each in a task of its own.
 /// Nobody polls a body whose client does not read it, and a look-up that stood still would hold up those
@@ -44,8 +44,8 @@ enum End {
 }
 
 enum Pending {
-    Answered(Answer),
-    Task(AbortOnDropHandle<Answer>),
+    Answered(Outcome),
+    Task(AbortOnDropHandle<Outcome>),
 }
 
 impl Answers {
@@ -100,24 +100,23 @@ impl Answers {
     }
 
     /// Answers questions that came together: at once if all that it takes is remembered.
-    fn begin(&mut self, questions: Vec<Bytes>) {
-        let mut recalled = self.recall(&questions).unwrap_or_default();
-        recalled.resize(questions.len(), None);
-        for (question, recalled) in questions.into_iter().zip(recalled) {
-            self.pending.push_back(match recalled {
-                Some(item) => Pending::Answered(Ok(item)),
-                None => self.look_up(question),
+    fn begin(&mut self, questions: &[Bytes]) {
+        let at = self.server.moment();
+        let caller = self.server.recognize(&self.asker, at);
+        let plain: Vec<_> =
+            questions.iter().map(|question| RequestView::read_streamed(question)).collect();
+        let views: Vec<_> = plain.iter().copied().flatten().collect();
+        let recalled = caller.as_ref().map(|caller| self.server.recall_all(caller, &views, at));
+        let mut recalled = recalled.unwrap_or_default().into_iter();
+        for (question, view) in questions.iter().zip(&plain) {
+            let recalled = view.and_then(|_| recalled.next().flatten());
+            self.pending.push_back(match (recalled, &caller) {
+                (Some(recalled), Some(caller)) => {
+                    Pending::Answered(Ok(self.server.conclude_one(caller, recalled, at.now)))
+                }
+                _ => self.look_up(question.clone()),
             });
         }
-    }
-
-    /// What is remembered of each; `None` if they are not plain, or it is not remembered who asks.
-    fn recall(&self, questions: &[Bytes]) -> Option<Vec<Option<Item>>> {
-        let views: Option<Vec<_>> =
-            questions.iter().map(|question| RequestView::read_streamed(question)).collect();
-        let (views, at) = (views?, self.server.moment());
-        let caller = self.server.recognize(&self.asker, at)?;
-        Some(self.server.recall_all(&caller, &views, at))
     }
 
     fn look_up(&self, question: Bytes) -> Pending {
@@ -127,7 +126,7 @@ impl Answers {
     }
 
     /// The answer that is due next, if one is.
-    fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<Option<Answer>> {
+    fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<Option<Outcome>> {
         if let Some(Pending::Task(task)) = self.pending.front_mut() {
             let ended = ready!(task.poll_unpin(context));
             self.pending.pop_front();
@@ -142,14 +141,14 @@ impl Answers {
 }
 
 impl Stream for Answers {
-    type Item = Answer;
+    type Item = Outcome;
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Answer>> {
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Outcome>> {
         let this = self.get_mut();
         if !matches!(this.pending.front(), Some(Pending::Answered(_))) {
             let questions = this.take_questions(context);
             if !questions.is_empty() {
-                this.begin(questions);
+                this.begin(&questions);
             }
         }
         match ready!(this.poll_due(context)) {

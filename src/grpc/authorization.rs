@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
 use prost::Message;
 use tokio::sync::watch;
@@ -12,7 +12,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::answers::Answers;
 use super::caller::{Presented, caller_with, require};
-use super::convert::{Answer, Asked, ID_LENGTH, RequestView, encode_answer, encode_item, put_item};
+use super::convert::{Answer, Asked, ID_LENGTH, RequestView, encode_answer, encode_item};
 use super::health::Readiness;
 use super::{convert, status};
 use crate::authorize::{CallerMemo, Engine, Found};
@@ -36,6 +36,9 @@ pub(super) const CONCURRENT: usize = 32;
 /// What becomes of one question of many: an encoded `StreamAuthorizeResponse`, which is as well one item of a
 /// `BatchAuthorizeResponse`.
 pub(super) type Item = Bytes;
+
+/// A question of many, and what is remembered of what it is about; or why it is none.
+pub(super) type Recalled<'a> = Result<(Asked<'a>, Found), Status>;
 
 /// Answers questions: at once if it remembers what they are about.
 #[derive(Clone, Debug)]
@@ -116,58 +119,66 @@ impl AuthorizationServer {
         then(&Answer::new(&decision, instances, now, &mut [0; ID_LENGTH]))
     }
 
-    /// What becomes of each of many questions, as of this moment, if what it is about is remembered.
-    pub(super) fn recall_all(
+    /// What is remembered of what each of many questions is about, at this moment. Decides nothing yet.
+    pub(super) fn recall_all<'a>(
         &self,
         caller: &Caller,
-        views: &[RequestView<'_>],
+        views: &[RequestView<'a>],
         at: Moment,
-    ) -> Vec<Option<Item>> {
+    ) -> Vec<Option<Recalled<'a>>> {
         let recall_all = || {
-            let (credentials, _) = self.expect_all(views);
-            let recall = |(view, credential)| {
-                let item = self.recall(caller, view, credential, at, encode_item);
-                item.transpose().map(item_of)
+            let credentials: Vec<Credential> = views.iter().map(RequestView::credential).collect();
+            self.expect(&credentials);
+            let recall = |(view, credential)| match ask(caller, view, credential) {
+                Ok(asked) => {
+                    let question = asked.question(caller.scope(), &self.0.instances);
+                    let engine = &self.0.engine;
+                    let found = engine.recall(&question, asked.consistency, at.uptime)?;
+                    Some(Ok((asked, found)))
+                }
+                Err(refused) => Some(Err(refused)),
             };
             views.iter().zip(credentials).map(recall).collect()
         };
         // Each is asked again, alone. The panic hook has logged where.
-        catch_unwind(AssertUnwindSafe(recall_all)).unwrap_or_else(|_panic| vec![None; views.len()])
+        let recalled = catch_unwind(AssertUnwindSafe(recall_all));
+        recalled.unwrap_or_else(|_panic| views.iter().map(|_| None).collect())
+    }
+
+    /// What becomes of one question of many at this instant.
+    pub(super) fn conclude_one(
+        &self,
+        caller: &Caller,
+        recalled: Recalled<'_>,
+        now: Timestamp,
+    ) -> Item {
+        let conclude = || {
+            let (asked, found) = recalled?;
+            let question = asked.question(caller.scope(), &self.0.instances);
+            Ok(self.conclude(&question, &found, now, encode_item))
+        };
+        // The panic hook has logged where.
+        let concluded = catch_unwind(AssertUnwindSafe(conclude));
+        item_of(concluded.unwrap_or_else(|_panic| Err(status::internal())))
     }
 
     /// Answers an encoded batch as of this moment, if all that it is about is remembered.
-    pub(super) fn recall_batch(&self, caller: &Caller, batch: &[u8], at: Moment) -> Option<Bytes> {
-        let recall_batch = || {
-            let views = RequestView::read_batch(batch).filter(|views| views.len() <= MAX_BATCH)?;
-            // Before anything is decided, and counted.
-            let (credentials, are_known) = self.expect_all(&views);
-            if !are_known {
-                return None;
-            }
-            let mut items = BytesMut::with_capacity(2 * batch.len());
-            for (view, credential) in views.iter().zip(credentials) {
-                let put = |answer: &Answer<'_>| put_item(answer, &mut items);
-                match self.recall(caller, view, credential, at, put) {
-                    Ok(answered) => answered?,
-                    Err(error) => items.put(item_of(Err(error))),
-                }
-            }
-            Some(items.freeze())
-        };
-        // Each is asked again, alone. The panic hook has logged where.
-        catch_unwind(AssertUnwindSafe(recall_batch)).unwrap_or(None)
+    pub(super) fn recall_batch(
+        &self,
+        caller: &Caller,
+        batch: &[u8],
+        at: Moment,
+    ) -> Option<Vec<Item>> {
+        let views = RequestView::read_batch(batch).filter(|views| views.len() <= MAX_BATCH)?;
+        // All of it before anything is decided, and counted.
+        let recalled: Option<Vec<_>> = self.recall_all(caller, &views, at).into_iter().collect();
+        let conclude = |recalled| self.conclude_one(caller, recalled, at.now);
+        Some(recalled?.into_iter().map(conclude).collect())
     }
 
     /// Prepares to be asked about these credentials; see [`Engine::expect`].
-    pub(super) fn expect(&self, credentials: &[Credential]) -> bool {
-        self.0.engine.expect(credentials)
-    }
-
-    /// The credentials that these questions are about, and whether all of them are remembered.
-    fn expect_all(&self, views: &[RequestView<'_>]) -> (Vec<Credential>, bool) {
-        let credentials: Vec<Credential> = views.iter().map(RequestView::credential).collect();
-        let are_known = self.expect(&credentials);
-        (credentials, are_known)
+    pub(super) fn expect(&self, credentials: &[Credential]) {
+        self.0.engine.expect(credentials);
     }
 
     /// What becomes of one question of many: whatever that is, it is this question's own.
@@ -227,7 +238,10 @@ impl AuthorizationServer {
             return Err(Violation::new("requests", wrong).into());
         }
         let views: Vec<RequestView<'_>> = requests.iter().map(RequestView::from).collect();
-        let mut items = self.recall_all(&caller, &views, self.moment());
+        let at = self.moment();
+        let conclude = |recalled| self.conclude_one(&caller, recalled, at.now);
+        let recalled = self.recall_all(&caller, &views, at).into_iter();
+        let mut items: Vec<Option<Item>> = recalled.map(|one| one.map(conclude)).collect();
         // What could not be answered at once; mostly nothing.
         let missing = (0..items.len()).filter(|index| items[*index].is_none());
         let missing: Vec<usize> = missing.collect();

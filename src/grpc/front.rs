@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use futures_util::TryFutureExt;
 use futures_util::future::ready;
 use http::{Method, Request, Response};
@@ -196,7 +196,8 @@ impl Connection {
             Err(refused) => return Some(Err(refused)),
         };
         let items = server.recall_batch(&caller, message_in(request)?, at)?;
-        Some(Ok(Reply::message(items.len(), |out| out.put(items))))
+        let length = items.iter().map(Bytes::len).sum();
+        Some(Ok(Reply::message(length, |out| out.extend(items))))
     }
 
     /// Who calls, if they called before, and whether they may ask; `None` also if the request is unusual.

@@ -115,19 +115,13 @@ pub(in crate::grpc) fn encode_answer(answer: &Answer<'_>) -> Bytes {
 /// Encodes an answer as a `StreamAuthorizeResponse`: as one item of a `BatchAuthorizeResponse`, too, because
 /// on the wire they are the same.
 pub(in crate::grpc) fn encode_item(answer: &Answer<'_>) -> Bytes {
-    let mut out = BytesMut::new();
-    put_item(answer, &mut out);
-    out.freeze()
-}
-
-/// Appends an answer that is [so encoded](encode_item).
-pub(in crate::grpc) fn put_item(answer: &Answer<'_>, out: &mut BytesMut) {
     let response = answer.encoded_len();
     let result = nested_len(response);
-    out.reserve(nested_len(result));
-    put_key(RESULT, result, out);
-    put_key(RESPONSE, response, out);
-    answer.encode(out);
+    let mut out = BytesMut::with_capacity(nested_len(result));
+    put_key(RESULT, result, &mut out);
+    put_key(RESPONSE, response, &mut out);
+    answer.encode(&mut out);
+    out.freeze()
 }
 
 /// How long a field of so many bytes is.

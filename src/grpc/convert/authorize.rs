@@ -27,7 +27,8 @@ pub(in crate::grpc) struct Asked<'a> {
     pub(in crate::grpc) consistency: Consistency,
 }
 
-/// Parses what a request asks about this credential, its own. `workspace` is the id of the one that it names, if it names one.
+/// Parses what a request asks about this credential, its own. `workspace` is the id of the one that it
+/// names, if it names one.
 pub(in crate::grpc) fn asked<'a>(
     view: &RequestView<'a>,
     credential: Credential,

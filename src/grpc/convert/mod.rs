@@ -17,7 +17,7 @@ use std::str::FromStr;
 
 use prost_types::Timestamp as ProtoTimestamp;
 
-pub(super) use answer::{Answer, ID_LENGTH, encode_answer, encode_item, put_item};
+pub(super) use answer::{Answer, ID_LENGTH, encode_answer, encode_item};
 pub(super) use authorize::{Asked, asked};
 pub(super) use catalog::{apply_catalog, listed_catalog};
 pub(super) use identifier::{ListIdentifiers, create_identifier, list_identifiers};

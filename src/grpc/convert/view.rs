@@ -12,7 +12,7 @@ use crate::proto::{AuthorizeRequest, HttpRequest};
 /// Not to be printed: a path may carry a token in its query.
 #[derive(Clone, Copy, PartialEq)]
 pub(in crate::grpc) struct RequestView<'a> {
-    pub(super) presented: Presented<'a>,
+    pub(super) presented: CredentialText<'a>,
     pub(super) action: Action<'a>,
     pub(super) client_ip: &'a str,
     /// The name of the workspace; empty: none is named.
@@ -24,7 +24,7 @@ pub(in crate::grpc) struct RequestView<'a> {
 
 /// A credential as it is presented.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Presented<'a> {
+pub(super) enum CredentialText<'a> {
     Nothing,
     ApiKey(&'a str),
     AuthorizationHeader(&'a str),
@@ -35,7 +35,7 @@ const REQUESTS: u32 = 1;
 
 impl<'a> RequestView<'a> {
     const EMPTY: Self = Self {
-        presented: Presented::Nothing,
+        presented: CredentialText::Nothing,
         action: Action::None,
         client_ip: "",
         workspace: "",
@@ -69,8 +69,8 @@ impl<'a> RequestView<'a> {
             }
             let text = str::from_utf8(text).ok()?;
             match field {
-                1 => view.presented = Presented::ApiKey(text),
-                2 => view.presented = Presented::AuthorizationHeader(text),
+                1 => view.presented = CredentialText::ApiKey(text),
+                2 => view.presented = CredentialText::AuthorizationHeader(text),
                 3 => view.action = Action::Permission(text),
                 5 => view.client_ip = text,
                 6 => view.workspace = text,
@@ -83,9 +83,11 @@ impl<'a> RequestView<'a> {
     /// The credential that it is about. Takes a digest, so it is worth keeping.
     pub(in crate::grpc) fn credential(&self) -> Credential {
         match self.presented {
-            Presented::Nothing => Credential::Missing,
-            Presented::ApiKey(key) => Credential::from_api_key(key),
-            Presented::AuthorizationHeader(value) => Credential::from_authorization_header(value),
+            CredentialText::Nothing => Credential::Missing,
+            CredentialText::ApiKey(key) => Credential::from_api_key(key),
+            CredentialText::AuthorizationHeader(value) => {
+                Credential::from_authorization_header(value)
+            }
         }
     }
 
@@ -123,10 +125,10 @@ impl<'a> From<&'a AuthorizeRequest> for RequestView<'a> {
         } = request;
         Self {
             presented: match credential {
-                None => Presented::Nothing,
-                Some(request::Credential::ApiKey(key)) => Presented::ApiKey(key),
+                None => CredentialText::Nothing,
+                Some(request::Credential::ApiKey(key)) => CredentialText::ApiKey(key),
                 Some(request::Credential::AuthorizationHeader(value)) => {
-                    Presented::AuthorizationHeader(value)
+                    CredentialText::AuthorizationHeader(value)
                 }
             },
             action: match action {
@@ -246,12 +248,11 @@ mod tests {
             request in a_request(),
             garbled in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
             cut in any::<prop::sample::Index>(),
-            again in any::<bool>(),
+            more in proptest::option::of(a_request()),
         ) {
             let mut encoded = request.encode_to_vec();
-            if again {
-                encoded.extend_from_within(..);
-            }
+            // Of two in one, prost merges what they say.
+            encoded.extend(more.map(|more| more.encode_to_vec()).unwrap_or_default());
             encoded.truncate(cut.index(2 * encoded.len() + 1));
             for (index, byte) in garbled {
                 if !encoded.is_empty() {
