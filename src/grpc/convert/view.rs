@@ -231,6 +231,35 @@ mod tests {
             )
     }
 
+    /// By rules of its own it takes the last, or merges both.
+    #[test]
+    fn what_is_said_twice_is_left_to_prost() {
+        let http_request = |method: &str, path: &str| AuthorizeRequest {
+            action: Some(request::Action::HttpRequest(HttpRequest {
+                method: method.to_owned(),
+                path: path.to_owned(),
+            })),
+            ..AuthorizeRequest::default()
+        };
+        let permission = AuthorizeRequest {
+            action: Some(request::Action::Permission("users.track".to_owned())),
+            ..AuthorizeRequest::default()
+        };
+        let from = |client_ip: &str| AuthorizeRequest {
+            client_ip: client_ip.to_owned(),
+            ..AuthorizeRequest::default()
+        };
+        for (one, other) in [
+            (http_request("GET", "/a"), http_request("", "/b")),
+            (http_request("GET", "/a"), permission),
+            (from("192.0.2.1"), from("192.0.2.2")),
+        ] {
+            assert!(RequestView::read(&one.encode_to_vec()).is_some());
+            let both = [one.encode_to_vec(), other.encode_to_vec()].concat();
+            assert!(RequestView::read(&both).is_none());
+        }
+    }
+
     proptest! {
         #[test]
         fn is_what_prost_reads(request in a_request()) {
