@@ -2,13 +2,16 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use claviger::config::Settings;
 use claviger::proto::{DeleteKeyRequest, ListKeysRequest, Reason};
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use futures_util::future::join_all;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use support::builders::{a_key, a_question};
-use support::database::Engine;
+use support::database::{Engine, TestDatabase};
+use support::eventually;
 use support::server::TestServer;
 use support::status::{reason, refusal};
 use tonic::{Code, Request, Streaming};
@@ -109,6 +112,58 @@ async fn a_database_that_is_locked_is_unavailable_within_a_second() {
     assert!(began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
     intruder.execute_unprepared("ROLLBACK").await.unwrap();
     operator.create_key("workspaces/acme", key()).await.unwrap();
+}
+
+/// The most look-ups that are under way at once.
+const MAX_LOOK_UPS: i64 = 12;
+
+/// Whoever sends very many keys that nobody has must not keep the database from everybody else. Each
+/// look-up stands still here, because the table is locked, so that they can be counted.
+#[tokio::test]
+async fn p4_of_many_keys_few_are_looked_up_at_once_and_a_known_one_is_answered() {
+    let database = TestDatabase::create(Engine::Postgres).await;
+    let server = TestServer::start_on(database, Arc::default(), Settings::default()).await;
+    server.add_acme().await;
+    let operator = server.operator();
+    let key = a_key("k").permissions(&["users.track"]).build();
+    let secret = operator.create_key("workspaces/acme", key).await.unwrap().secret;
+    let known = || async {
+        let question = a_question(&secret).permission("users.track").build();
+        server.operator().authorize(question).await.unwrap().allowed
+    };
+    assert!(known().await);
+    let (locking, counting) = (server.intruder().await, server.intruder().await);
+    let look_ups = || async {
+        let count = "SELECT count(*) FROM pg_stat_activity \
+                     WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let statement = Statement::from_string(DbBackend::Postgres, count);
+        let row = counting.query_one_raw(statement).await.unwrap().unwrap();
+        row.try_get_by_index::<i64>(0).unwrap()
+    };
+    for statement in ["BEGIN", "LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE"] {
+        locking.execute_unprepared(statement).await.unwrap();
+    }
+    let storm = join_all((0..200).map(|number| {
+        let operator = &operator;
+        async move {
+            let question = a_question(&format!("nobody-has-{number:03}")).build();
+            operator.authorize(question).await
+        }
+    }));
+    let watch = async {
+        eventually("as many as may be are under way", || async {
+            (look_ups().await == MAX_LOOK_UPS).then_some(())
+        })
+        .await;
+        for _ in 0..20 {
+            assert!(look_ups().await <= MAX_LOOK_UPS);
+            assert!(known().await);
+        }
+    };
+    tokio::select! {
+        answers = storm => panic!("they cannot be answered: {answers:?}"),
+        () = watch => {}
+    }
 }
 
 #[tokio::test]

@@ -41,16 +41,17 @@ async fn try_out(name: &str, engine: Engine, scale: Scale) {
     let server = TestServer::start_on(database, Arc::default(), Settings::default()).await;
     server.add_acme().await;
     let (operator, intruder) = (server.operator(), server.intruder().await);
-    let (mut alone, mut together, mut syncs) = (Vec::new(), Vec::new(), 0);
+    let at_once = || join_all((0..AT_ONCE).map(|_| create(&operator, scale.each)));
+    let (mut alone, mut together) = (Vec::new(), Vec::new());
     for _ in 0..scale.rounds {
         alone.push(rate(scale.one_by_one, create(&operator, scale.one_by_one)).await);
-        let before = count_syncs(engine, &intruder).await;
-        let creators = join_all((0..AT_ONCE).map(|_| create(&operator, scale.each)));
-        together.push(rate(AT_ONCE * scale.each, creators).await);
-        syncs += count_syncs(engine, &intruder).await - before;
+        together.push(rate(AT_ONCE * scale.each, at_once()).await);
     }
     let (alone, together) = (median(alone), median(together));
-    let created = i64::try_from(scale.rounds * AT_ONCE * scale.each).unwrap_or(i64::MAX);
+    let before = count_syncs(engine, &intruder).await;
+    at_once().await;
+    let syncs = count_syncs(engine, &intruder).await - before;
+    let created = i64::try_from(AT_ONCE * scale.each).unwrap_or(i64::MAX);
     let shared = if syncs > 0 { (created / syncs).to_string() } else { "?".to_owned() };
     println!("| {name} | {alone:.0} | {together:.0} | {:.1} | {shared} |", together / alone);
 }
@@ -86,9 +87,9 @@ async fn count_syncs(engine: Engine, intruder: &DatabaseConnection) -> i64 {
              WHERE VARIABLE_NAME = 'COM_COMMIT'"
         }
     };
-    // PostgreSQL's processes tell what they did once a second.
     if engine == Engine::Postgres {
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        // Its processes tell what they did when they have been idle for so long.
+        tokio::time::sleep(Duration::from_secs(11)).await;
     }
     let statement = Statement::from_string(intruder.get_database_backend(), query);
     let row = intruder.query_one_raw(statement).await.expect("it can be counted");
