@@ -17,6 +17,7 @@ use claviger::proto::{
     DeleteNetworkSetRequest, DeleteWorkspaceRequest, Policy, Reason, RemoveMemberRequest, Role,
 };
 use claviger::store::Store;
+use futures_util::poll;
 use sea_orm::ConnectionTrait;
 use support::builders::{a_key, a_question, small_catalog};
 use support::database::{Engine, TestDatabase};
@@ -200,6 +201,40 @@ async fn p2_whoever_does_not_hear_the_hint_asks_by_itself() {
     assert!(other.operator().authorize(in_the_office(&secret)).await.unwrap().allowed);
     one.operator().delete_key(&key).await.unwrap();
     assert_eq!(denied_with(&other.operator(), &secret).await, Reason::KeyUnknown);
+}
+
+/// However far its call had come: the key is as good as it is listed.
+#[tokio::test]
+async fn p1_a_client_that_hangs_up_leaves_no_key_half_dead() {
+    let server = TestServer::with_acme().await;
+    let operator = server.operator();
+    let (mut steps, mut deleted) = (0, 0);
+    // The first is not even asked for; at last some are answered.
+    while deleted < 10 {
+        let key = a_key("k").permissions(&["users.track"]).build();
+        let created = operator.create_key("workspaces/acme", key).await.unwrap();
+        let name = created.key.unwrap().name;
+        let question = || a_question(&created.secret).permission("users.track").build();
+        assert!(operator.authorize(question()).await.unwrap().allowed);
+        let mut delete = Box::pin(operator.delete_key(&name));
+        for _ in 0..steps {
+            if poll!(&mut delete).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(delete);
+        let is_listed = eventually("it is as good as it is listed", || async {
+            let is_listed = operator.get_key(&name).await.is_ok();
+            let allowed = operator.authorize(question()).await.unwrap().allowed;
+            let is_still_listed = operator.get_key(&name).await.is_ok();
+            (is_listed == allowed && is_still_listed == allowed).then_some(is_listed)
+        })
+        .await;
+        assert!(steps > 0 || is_listed, "nobody deleted it");
+        deleted += usize::from(!is_listed);
+        steps += 1 + steps / 8;
+    }
 }
 
 /// Where nobody tells it what changes, a server asks, and goes on answering from memory.
