@@ -208,7 +208,7 @@ async fn p2_whoever_does_not_hear_the_hint_asks_by_itself() {
 async fn p1_a_client_that_hangs_up_leaves_no_key_half_dead() {
     let server = TestServer::with_acme().await;
     let operator = server.operator();
-    let (mut steps, mut deleted) = (0, 0);
+    let (mut steps, mut deleted, mut all) = (0, 0, Vec::new());
     // The first is not even asked for; at last some are answered.
     while deleted < 10 {
         let key = a_key("k").permissions(&["users.track"]).build();
@@ -234,6 +234,13 @@ async fn p1_a_client_that_hangs_up_leaves_no_key_half_dead() {
         assert!(steps > 0 || is_listed, "nobody deleted it");
         deleted += usize::from(!is_listed);
         steps += 1 + steps / 8;
+        all.push((name, created.secret));
+    }
+    // Nor did any die later by halves.
+    for (name, secret) in all {
+        let question = a_question(&secret).permission("users.track").build();
+        let allowed = operator.authorize(question).await.unwrap().allowed;
+        assert_eq!(operator.get_key(&name).await.is_ok(), allowed, "{name}");
     }
 }
 

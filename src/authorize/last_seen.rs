@@ -80,18 +80,14 @@ impl LastSeen {
     }
 }
 
-/// Writes when keys were last presented. Each second is one statement, which locks its keys in one order.
+/// Writes when keys were last presented.
 pub(super) struct WriteLastSeen(Vec<(Timestamp, Vec<Uuid>)>);
 
 impl WriteLastSeen {
     pub(super) fn new(some: &BTreeMap<Timestamp, Vec<Arc<Entry>>>) -> Self {
         let key = |entry: &Arc<Entry>| entry.subject().key().map(|key| key.id);
-        let at = |(seen, entries): (&Timestamp, &Vec<Arc<Entry>>)| {
-            let mut keys: Vec<Uuid> = entries.iter().filter_map(key).collect();
-            keys.sort_unstable();
-            (*seen, keys)
-        };
-        Self(some.iter().map(at).collect())
+        let ids = |entries: &Vec<Arc<Entry>>| entries.iter().filter_map(key).collect();
+        Self(some.iter().map(|(seen, entries)| (*seen, ids(entries))).collect())
     }
 }
 
@@ -100,10 +96,7 @@ impl UnitOfWork for WriteLastSeen {
     type Error = StoreError;
 
     async fn run(&self, tx: &Transaction) -> Result<(), StoreError> {
-        for (seen, keys) in &self.0 {
-            tx.keys().see(keys, *seen).await?;
-        }
-        Ok(())
+        tx.keys().see(&self.0).await
     }
 }
 

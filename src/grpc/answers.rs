@@ -99,7 +99,7 @@ impl Answers {
         questions
     }
 
-    /// Answers questions that came together: at once if all that it takes is remembered.
+    /// Answers questions that came together: each at once if all that it takes is remembered.
     fn begin(&mut self, questions: &[Bytes]) {
         let at = self.server.moment();
         let caller = self.server.recognize(&self.asker, at);

@@ -1,5 +1,5 @@
-//! `AuthorizationService`. Its messages are read where they lie and answers written where they are sent
-//! from: see [`RequestView`] and [`Answer`].
+//! `AuthorizationService`. Its messages are read where they lie, and its answers encoded from what was
+//! decided: see [`RequestView`] and [`Answer`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

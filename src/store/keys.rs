@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use sea_orm::prelude::*;
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{CaseStatement, Expr};
 use sea_orm::{
     ActiveValue::Set, Condition, ConnectionTrait, EntityTrait, FromQueryResult, JoinType,
     QueryOrder, QuerySelect,
@@ -236,17 +236,28 @@ impl Keys<'_, Writer> {
     /// Notes when keys were last seen, if that is later than what is stored: of two servers neither
     /// moves it backwards. A key that is gone stays gone.
     ///
+    /// In one statement, which locks all keys in one order: two servers that write the same ones do not
+    /// wait for each other.
+    ///
     /// # Errors
     /// If the database cannot be written.
-    pub async fn see(&self, ids: &[Uuid], seen: Timestamp) -> Result<(), StoreError> {
-        let seen = seen.as_micros();
-        let later = Condition::any()
-            .add(api_key::Column::LastSeenTime.is_null())
-            .add(api_key::Column::LastSeenTime.lt(seen));
+    pub async fn see(&self, seen: &[(Timestamp, Vec<Uuid>)]) -> Result<(), StoreError> {
+        let column = api_key::Column::LastSeenTime;
+        let is_before = |micros: i64| Condition::any().add(column.is_null()).add(column.lt(micros));
+        let Some(latest) = seen.iter().map(|(at, _)| at.as_micros()).max() else { return Ok(()) };
+        let mut value = CaseStatement::new();
+        for (at, ids) in seen {
+            let micros = at.as_micros();
+            let these = api_key::Column::Id.is_in(ids.iter().copied());
+            let are_older = Condition::all().add(these).add(is_before(micros));
+            value = value.case(are_older, Expr::val(micros));
+        }
+        let mut ids: Vec<Uuid> = seen.iter().flat_map(|(_, ids)| ids).copied().collect();
+        ids.sort_unstable();
         api_key::Entity::update_many()
-            .col_expr(api_key::Column::LastSeenTime, Expr::val(seen))
-            .filter(api_key::Column::Id.is_in(ids.iter().copied()))
-            .filter(later)
+            .col_expr(column, value.finally(Expr::col(column)).into())
+            .filter(api_key::Column::Id.is_in(ids))
+            .filter(is_before(latest))
             .exec(self.0)
             .await?;
         Ok(())

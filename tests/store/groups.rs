@@ -16,6 +16,7 @@ conformance! {
     units_of_work_that_come_together_share_a_commit,
     one_that_is_refused_harms_no_other,
     one_that_fails_on_the_database_is_refused_alone,
+    one_that_loses_against_another_is_begun_again_alone,
     one_that_panics_is_an_error_and_the_next_ones_are_carried_out,
     a_caller_that_hangs_up_does_not_take_its_unit_of_work_back,
 }
@@ -120,13 +121,13 @@ async fn one_that_is_refused_harms_no_other(database: Database) {
     assert_eq!(commits, 2);
 }
 
-async fn one_that_fails_on_the_database_is_refused_alone(database: Database) {
+async fn one_that_loses_against_another_is_begun_again_alone(database: Database) {
     let database = prepared(database).await;
     let (outcomes, _) = together(&database, |number, tx| {
         let work = async move {
             insert(number, tx).await?;
             let same: Key = a_key(2_000).build();
-            // The digest of another one, which the database refuses.
+            // The digest of another one, which could have come from somebody else meanwhile.
             if number == ODD {
                 tx.keys().insert(&same, &digest_of(&a_key(ODD).build())).await?;
             }
@@ -137,6 +138,24 @@ async fn one_that_fails_on_the_database_is_refused_alone(database: Database) {
     .await;
     assert_all_others(&database, &outcomes).await;
     assert!(outcomes[ODD as usize].as_ref().unwrap_err().is_of_database());
+}
+
+async fn one_that_fails_on_the_database_is_refused_alone(database: Database) {
+    let database = prepared(database).await;
+    let (outcomes, _) = together(&database, |number, tx| {
+        let work = async move {
+            insert(number, tx).await?;
+            if number == ODD {
+                let key = a_key(2_000).network_sets(&["nowhere"]).build();
+                tx.keys().insert(&key, &digest_of(&key)).await?;
+            }
+            Ok(())
+        };
+        work.boxed()
+    })
+    .await;
+    assert_all_others(&database, &outcomes).await;
+    assert!(matches!(outcomes[ODD as usize], Err(Failure::Store(_))));
 }
 
 async fn one_that_panics_is_an_error_and_the_next_ones_are_carried_out(database: Database) {

@@ -14,6 +14,7 @@ use super::builders::{
 use super::database::Database;
 
 conformance! {
+    when_keys_were_last_seen_is_written_together_and_never_moves_backwards,
     a_key_is_read_back_as_it_was,
     a_key_is_found_by_digest_with_its_catalogue,
     what_is_not_there_is_not_found,
@@ -346,4 +347,28 @@ async fn holders_with_long_grants_are_told_apart(database: Database) {
         let name = KeyName { workspace: workspace_id("acme"), id: Uuid::from_u128(number) };
         assert_eq!(found, Some((name, last)));
     }
+}
+
+async fn when_keys_were_last_seen_is_written_together_and_never_moves_backwards(
+    database: Database,
+) {
+    database.add_workspaces(&["acme"]).await;
+    let keys = [
+        a_key(1).build(),
+        a_key(2).last_seen_time(at(5)).build(),
+        a_key(3).last_seen_time(at(30)).build(),
+        a_key(4).build(),
+    ];
+    database.add_keys(&keys).await;
+    let id = |number: usize| keys[number - 1].name.id;
+    // The last one is gone.
+    let seen = vec![(at(10), vec![id(1), id(3)]), (at(20), vec![id(2), Uuid::from_u128(99)])];
+    let see =
+        database.transact(seen, |seen, tx| Box::pin(async move { Ok(tx.keys().see(seen).await?) }));
+    see.await.unwrap();
+    let mut times = Vec::new();
+    for key in &keys {
+        times.push(database.store.keys().find(&key.name).await.unwrap().unwrap().last_seen_time);
+    }
+    assert_eq!(times, [Some(at(10)), Some(at(20)), Some(at(30)), None]);
 }
