@@ -281,9 +281,8 @@ fn ask<'a>(
     Ok(convert::asked(view, credential, workspace)?)
 }
 
-/// Reads a message. That one cannot be read is `INTERNAL` in gRPC.
 fn decode<M: Message + Default>(message: &[u8]) -> Result<M, Status> {
-    M::decode(message).map_err(|error| Status::internal(error.to_string()))
+    M::decode(message).map_err(|error| status::unreadable(&error))
 }
 
 fn item_of(item: Result<Item, Status>) -> Item {

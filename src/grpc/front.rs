@@ -86,7 +86,7 @@ impl Front {
                 let serve = |call| ready(server().stream_authorize(call));
                 grpc.streaming(service_fn(serve), request).await
             }
-            _ => return Err(Status::unimplemented("there is no such method")),
+            _ => return Err(status::unknown_method()),
         };
         Ok(response.map(Reply::Other))
     }

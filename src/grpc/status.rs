@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use prost::Message;
+use prost::{DecodeError, Message};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
@@ -74,6 +74,16 @@ pub(super) fn database_unavailable() -> Status {
 /// Health was asked about a service that is not here.
 pub(super) fn unknown_service() -> Status {
     status(Code::NotFound, "SERVICE_NOT_FOUND", "there is no such service")
+}
+
+/// A message is none of its kind: `INTERNAL` in gRPC, and what tonic says of the other services'.
+pub(super) fn unreadable(error: &DecodeError) -> Status {
+    Status::internal(error.to_string())
+}
+
+/// There is no such method, as tonic says of the other services'.
+pub(super) fn unknown_method() -> Status {
+    Status::unimplemented("")
 }
 
 /// The server is going down.

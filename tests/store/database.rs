@@ -50,25 +50,11 @@ impl Database {
         T: Send + 'static,
         F: Run<S, T>,
     {
-        self.carry_out(None, state, run).await
+        self.transact_in(None, state, run).await
     }
 
-    /// The same for a unit of work that may share its commit with others of this group.
+    /// The same for a unit of work that may share its commit with others of its group, if it has one.
     pub async fn transact_in<S, T, F>(
-        &self,
-        group: &'static str,
-        state: S,
-        run: F,
-    ) -> Result<T, Failure>
-    where
-        S: Send + Sync + 'static,
-        T: Send + 'static,
-        F: Run<S, T>,
-    {
-        self.carry_out(Some(group), state, run).await
-    }
-
-    async fn carry_out<S, T, F>(
         &self,
         group: Option<&'static str>,
         state: S,

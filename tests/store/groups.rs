@@ -52,14 +52,14 @@ async fn work(database: &Database, number: u128, step: Step) -> Result<(), Failu
     ) -> BoxFuture<'a, Result<(), Failure>> {
         step(*number, tx)
     }
-    database.transact_in(GROUP, (number, step), run).await
+    database.transact_in(Some(GROUP), (number, step), run).await
 }
 
 /// Carries out units of work that all came while another one of their group was under way. Returns what
 /// became of each, and at how many revisions.
 async fn together(database: &Database, step: Step) -> (Vec<Result<(), Failure>>, i64) {
     let gate: Arc<Gate> = Arc::default();
-    let first = database.transact_in(GROUP, Arc::clone(&gate), |gate, tx| {
+    let first = database.transact_in(Some(GROUP), Arc::clone(&gate), |gate, tx| {
         Box::pin(async move {
             insert(1_000, tx).await?;
             gate.pass().await;
@@ -186,7 +186,7 @@ async fn a_caller_that_hangs_up_does_not_take_its_unit_of_work_back(database: Da
         assert!(work.now_or_never().is_none());
     }
     // Behind all of them.
-    let last = database.transact_in(GROUP, (), |(), tx| {
+    let last = database.transact_in(Some(GROUP), (), |(), tx| {
         Box::pin(async move { Ok(tx.workspaces().lock(&workspace_id(GROUP)).await?.is_some()) })
     });
     assert!(last.await.unwrap());

@@ -357,12 +357,15 @@ async fn when_keys_were_last_seen_is_written_together_and_never_moves_backwards(
         a_key(1).build(),
         a_key(2).last_seen_time(at(5)).build(),
         a_key(3).last_seen_time(at(30)).build(),
-        a_key(4).build(),
+        // Later than what is written of it, earlier than what is written of another.
+        a_key(4).last_seen_time(at(15)).build(),
+        a_key(5).build(),
     ];
     database.add_keys(&keys).await;
     let id = |number: usize| keys[number - 1].name.id;
-    // The last one is gone.
-    let seen = vec![(at(10), vec![id(1), id(3)]), (at(20), vec![id(2), Uuid::from_u128(99)])];
+    // Of one there is nothing any more.
+    let seen =
+        vec![(at(10), vec![id(1), id(3), id(4)]), (at(20), vec![id(2), Uuid::from_u128(99)])];
     let see =
         database.transact(seen, |seen, tx| Box::pin(async move { Ok(tx.keys().see(seen).await?) }));
     see.await.unwrap();
@@ -370,5 +373,5 @@ async fn when_keys_were_last_seen_is_written_together_and_never_moves_backwards(
     for key in &keys {
         times.push(database.store.keys().find(&key.name).await.unwrap().unwrap().last_seen_time);
     }
-    assert_eq!(times, [Some(at(10)), Some(at(20)), Some(at(30)), None]);
+    assert_eq!(times, [Some(at(10)), Some(at(20)), Some(at(30)), Some(at(15)), None]);
 }

@@ -194,7 +194,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::{Catalog, InstanceId, Key, KeyFacts, KeyName, Networks, WorkspaceScope};
+    use crate::domain::{InstanceId, KeyFacts, KeyName, PermissionSet};
     use crate::proto::{AuthorizeResponse, BatchAuthorizeResponse, StreamAuthorizeResponse};
 
     fn now() -> Timestamp {
@@ -208,22 +208,13 @@ mod tests {
     ) {
         let workspace = WorkspaceId::from_id("acme").unwrap();
         let name = KeyName { workspace: workspace.clone(), id: Uuid::from_u128(0x0191 << 112 | 7) };
-        let key = Key {
-            name: name.clone(),
-            display_name: "Zoë's key, with a name that is longer than what stands beside it"
-                .parse()
-                .unwrap(),
-            hint: String::new(),
-            permissions: Vec::new(),
-            allowed_ips: Networks::default(),
-            network_sets: Vec::new(),
-            created_by: None,
-            create_time: Timestamp::MIN,
-            last_seen_time: None,
-            expire_time: None,
-            workspace_scope: WorkspaceScope::default(),
+        let key = KeyFacts {
+            id: name.id,
+            display_name: "Zoë's key, with a name that is longer than what stands beside it".into(),
+            expire_time: Timestamp::MAX,
+            permissions: PermissionSet::new(0),
+            origins: None,
         };
-        let key = KeyFacts::new(&key, &Catalog::new(Vec::new()).unwrap(), Vec::new());
         let permission: PermissionName = "users.track".parse().unwrap();
         let here: InstanceId = "here".parse().unwrap();
         let endpoints = crate::domain::parse_endpoints("here=https://here.example").unwrap();
