@@ -5,6 +5,7 @@ use std::error::Error;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryFutureExt;
@@ -12,6 +13,7 @@ use futures_util::future::ready;
 use http::{Method, Request, Response};
 use http_body::Body;
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
 use tonic::server::Grpc;
@@ -35,6 +37,9 @@ use crate::proto::authorization_service_server;
 const AUTHORIZE: &str = "/claviger.v1.AuthorizationService/Authorize";
 const BATCH_AUTHORIZE: &str = "/claviger.v1.AuthorizationService/BatchAuthorize";
 const STREAM_AUTHORIZE: &str = "/claviger.v1.AuthorizationService/StreamAuthorize";
+
+/// How long after its headers a message may come and still be answered as most are.
+const SOON: Duration = Duration::from_millis(10);
 
 /// All services, behind the guard.
 #[derive(Debug)]
@@ -212,8 +217,33 @@ impl Connection {
         Some(require(&caller, ControlPermission::Authorize).map(|()| caller))
     }
 
-    /// Answers one of its requests.
-    pub async fn answer<B: Incoming>(&self, request: Request<B>) -> Response<Reply> {
+    /// Answers a request, also one that could not be answered at once.
+    pub async fn answer<B: Incoming>(&self, request: Request<Replayed<B>>) -> Response<Reply> {
+        match self.answer_soon(request).await {
+            Ok(response) => response,
+            Err(request) => self.answer_in_time(request).await,
+        }
+    }
+
+    /// Answers a request, if it could have been answered at once if all of it had come, and does come soon:
+    /// many clients send the message after the headers.
+    async fn answer_soon<B: Incoming>(
+        &self,
+        mut request: Request<Replayed<B>>,
+    ) -> Result<Response<Reply>, Request<Replayed<B>>> {
+        let is_single = [AUTHORIZE, BATCH_AUTHORIZE].contains(&request.uri().path());
+        if !is_single || request.body_mut().only().is_some() {
+            return Err(request);
+        }
+        // Until then it counts for no limit.
+        if timeout(SOON, request.body_mut().come()).await.is_err() {
+            return Err(request);
+        }
+        let credential = Self::credential_in(&mut request);
+        self.answer_at_once(request, credential)
+    }
+
+    async fn answer_in_time<B: Incoming>(&self, request: Request<Replayed<B>>) -> Response<Reply> {
         let (front, path) = (&self.front, request.uri().path());
         if is_of(authorization_service_server::SERVICE_NAME, path) {
             let span = tracing::debug_span!("rpc", method = %path, code = field::Empty);

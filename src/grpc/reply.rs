@@ -1,7 +1,8 @@
 //! What a call is answered with.
 
+use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
@@ -93,10 +94,11 @@ pub(super) fn only_message(body: &[u8], max_length: usize) -> Option<&[u8]> {
     (is_whole && message.len() <= max_length).then_some(message)
 }
 
-/// A body of which a part may have been read before the rest.
+/// A body of which the beginning may have been read before the rest.
 #[derive(Debug)]
 pub struct Replayed<B> {
     first: Option<Frame<Bytes>>,
+    second: Option<Frame<Bytes>>,
     rest: B,
 }
 
@@ -104,22 +106,42 @@ impl<B: Body<Data = Bytes> + Unpin> Replayed<B> {
     /// A body of which nothing was read.
     #[must_use]
     pub fn new(rest: B) -> Self {
-        Self { first: None, rest }
+        Self { first: None, second: None, rest }
     }
 
     /// All of it, if that has come, and in one piece.
     pub(super) fn only(&mut self) -> Option<&Bytes> {
-        if self.first.is_none() {
-            // Whatever has not come yet is asked for again when it is read.
-            let mut context = Context::from_waker(Waker::noop());
-            let Poll::Ready(Some(Ok(first))) = Pin::new(&mut self.rest).poll_frame(&mut context)
-            else {
-                return None;
-            };
-            self.first = Some(first);
+        // Whatever has not come yet is asked for again when it is read.
+        match self.poll_only(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(only) => only,
+            Poll::Pending => None,
         }
-        let first = self.first.as_ref().filter(|_| self.rest.is_end_stream());
-        first.and_then(Frame::data_ref)
+    }
+
+    /// Waits until all of it has come, or it is known that that is more than one piece.
+    pub(super) async fn come(&mut self) {
+        poll_fn(|context| self.poll_only(context).map(|_| ())).await;
+    }
+
+    fn poll_only(&mut self, context: &mut Context<'_>) -> Poll<Option<&Bytes>> {
+        if self.first.is_none() {
+            match ready!(Pin::new(&mut self.rest).poll_frame(context)) {
+                Some(Ok(first)) => self.first = Some(first),
+                None | Some(Err(_)) => return Poll::Ready(None),
+            }
+        }
+        while self.second.is_none() && !self.rest.is_end_stream() {
+            match ready!(Pin::new(&mut self.rest).poll_frame(context)) {
+                // Many clients only know that it was all when they have sent it, and then say so.
+                Some(Ok(frame)) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
+                Some(Ok(frame)) => self.second = Some(frame),
+                None => break,
+                // Whoever reads it is told again.
+                Some(Err(_)) => return Poll::Ready(None),
+            }
+        }
+        let first = self.first.as_ref().filter(|_| self.second.is_none());
+        Poll::Ready(first.and_then(Frame::data_ref))
     }
 }
 
@@ -131,20 +153,84 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Replayed<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.first.take() {
-            Some(first) => Poll::Ready(Some(Ok(first))),
+        match self.first.take().or_else(|| self.second.take()) {
+            Some(frame) => Poll::Ready(Some(Ok(frame))),
             None => Pin::new(&mut self.rest).poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.rest.is_end_stream()
+        self.first.is_none() && self.second.is_none() && self.rest.is_end_stream()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+    use std::convert::Infallible;
+
+    use futures_util::FutureExt;
+
     use super::*;
+
+    /// Pieces of a body. What is behind a `None` comes later.
+    struct Pieces(VecDeque<Option<Frame<Bytes>>>);
+
+    impl Body for Pieces {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            match self.0.pop_front() {
+                Some(Some(piece)) => Poll::Ready(Some(Ok(piece))),
+                Some(None) => Poll::Pending,
+                None => Poll::Ready(None),
+            }
+        }
+
+        fn is_end_stream(&self) -> bool {
+            self.0.is_empty()
+        }
+    }
+
+    fn data(bytes: &'static [u8]) -> Option<Frame<Bytes>> {
+        Some(Frame::data(Bytes::from_static(bytes)))
+    }
+
+    #[test]
+    fn a_body_is_given_away_in_one_piece_if_it_came_so_and_read_whole_however_it_came() {
+        let trailers = || Some(Frame::trailers(HeaderMap::new()));
+        for (pieces, at_once, in_the_end) in [
+            (vec![data(b"ab")], true, true),
+            (vec![data(b"ab"), data(b"")], true, true),
+            (vec![data(b"ab"), None, data(b""), None], false, true),
+            (vec![None, data(b"ab")], false, true),
+            (vec![data(b"ab"), data(b"cd")], false, false),
+            (vec![data(b"ab"), None, data(b""), data(b"cd")], false, false),
+            (vec![data(b"ab"), data(b"cd"), data(b"ef")], false, false),
+            (vec![data(b"ab"), trailers()], false, false),
+            (vec![trailers()], false, false),
+            (vec![], false, false),
+        ] {
+            let case = format!("{pieces:?}");
+            let sent = pieces.iter().flatten().filter_map(Frame::data_ref).flatten().copied();
+            let sent: Vec<u8> = sent.collect();
+            let mut body = Replayed::new(Pieces(pieces.into()));
+            assert_eq!(body.only().is_some(), at_once, "{case}");
+            while body.come().now_or_never().is_none() {}
+            let only = body.only().cloned();
+            assert_eq!(only, in_the_end.then(|| Bytes::from_static(b"ab")), "{case}");
+            let mut read = Vec::new();
+            let mut context = Context::from_waker(Waker::noop());
+            while let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut body).poll_frame(&mut context) {
+                read.extend(frame.into_data().unwrap_or_default());
+            }
+            assert_eq!((read, body.is_end_stream()), (sent, true), "{case}");
+        }
+    }
 
     #[test]
     fn a_body_is_taken_only_if_it_is_one_message_and_nothing_else() {
