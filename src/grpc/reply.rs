@@ -196,12 +196,9 @@ mod tests {
         }
     }
 
-    fn data(bytes: &'static [u8]) -> Option<Frame<Bytes>> {
-        Some(Frame::data(Bytes::from_static(bytes)))
-    }
-
     #[test]
     fn a_body_is_given_away_in_one_piece_if_it_came_so_and_read_whole_however_it_came() {
+        let data = |bytes| Some(Frame::data(Bytes::from_static(bytes)));
         let trailers = || Some(Frame::trailers(HeaderMap::new()));
         for (pieces, at_once, in_the_end) in [
             (vec![data(b"ab")], true, true),
