@@ -16,7 +16,7 @@ use claviger::store::{DatabaseUrl, Store};
 use criterion::{Criterion, criterion_group, criterion_main};
 use data::{Data, secret};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, Statement};
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 
 /// Keys in the database, and how many of them are asked about in turn.
 const KEYS: usize = 2_000;
@@ -36,7 +36,8 @@ fn question(credential: Credential, scope: &WorkspaceScope) -> Question<'_> {
 
 fn decisions(criterion: &mut Criterion) {
     let data = Data::prepare(KEYS).expect("the keys are written");
-    let runtime = Runtime::new().expect("a runtime starts");
+    // Of one thread, like those that serve requests.
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime starts");
     let path = data.directory.join("claviger.db");
     let url = DatabaseUrl::Sqlite(path.clone());
     let memory = MemoryLimits { max_staleness: Duration::from_secs(2), max_keys: KEYS };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::task::AbortOnDropHandle;
@@ -32,13 +33,14 @@ pub(super) struct Lookups {
     rate_limits: RateLimits,
     control_catalog: Arc<Shared<Catalog>>,
     permits: Semaphore,
-    /// Where the store's connections live. Used from elsewhere they may hang, or die.
-    runtime: Handle,
+    /// Where the connections to a database server live; `None` if the database is a file.
+    remote: Option<Handle>,
 }
 
 impl Lookups {
-    /// Look-ups in this store, on the runtime that this is called on.
+    /// Look-ups in this store. If it is on a server, its connections live on the runtime that this is called on.
     pub(super) fn new(store: Arc<Store>, clock: Arc<dyn Clock>, memory: Arc<Memory>) -> Self {
+        let remote = store.is_remote().then(Handle::current);
         Self {
             store,
             clock,
@@ -46,7 +48,7 @@ impl Lookups {
             rate_limits: RateLimits::default(),
             control_catalog: Arc::new(Shared::new(control_catalog().clone())),
             permits: Semaphore::new(MAX_CONCURRENT),
-            runtime: Handle::current(),
+            remote,
         }
     }
 
@@ -57,18 +59,26 @@ impl Lookups {
         key: CacheKey,
         max_age: Duration,
     ) -> Landed {
-        let joined = self.memory.join(key, self.clock.uptime(), max_age);
-        let mut landed = match joined {
+        let mut landed = match self.memory.join(key, self.clock.uptime(), max_age) {
             Joined::UnderWay(landed) => landed,
             Joined::First(ticket, landed) => {
-                let lookups = Arc::clone(self);
-                // To its end, even if nobody waits any more: others may have joined.
-                let task = async move { lookups.carry_out(credential, &ticket).await };
-                self.runtime.spawn(task.in_current_span());
+                self.begin(credential, ticket).await;
                 landed
             }
         };
         wait(&mut landed).await
+    }
+
+    async fn begin(self: &Arc<Self>, credential: Credential, ticket: Ticket) {
+        let lookups = Arc::clone(self);
+        let carry_out = async move { lookups.carry_out(credential, &ticket).await };
+        let carry_out = carry_out.in_current_span().boxed().shared();
+        // To its end, even if nobody waits any more: others may have joined.
+        self.runtime().spawn(carry_out.clone());
+        if self.remote.is_none() {
+            // Mostly it ends here: the turn of a task comes later than that of whoever waits for the file.
+            carry_out.await;
+        }
     }
 
     /// Whether a workspace owns all of these identifiers. They are not remembered.
@@ -85,12 +95,18 @@ impl Lookups {
             let owned = lookups.store.identifiers().owned(&workspace, &identifiers).await?;
             Ok::<_, StoreError>(identifiers.iter().all(|identifier| owned.contains(identifier)))
         };
-        let look_up = AbortOnDropHandle::new(self.runtime.spawn(look_up.in_current_span()));
+        let look_up = AbortOnDropHandle::new(self.runtime().spawn(look_up.in_current_span()));
         let owns = look_up.await.unwrap_or(Err(StoreError::Interrupted));
         owns.map_err(|error| {
             tracing::error!(%error, "identifiers could not be looked up");
             Arc::new(error)
         })
+    }
+
+    /// Where look-ups run. Connections to a server may hang, or die, if they are used from where they do not
+    /// live. Whoever reads a file need not wait for another thread.
+    fn runtime(&self) -> Handle {
+        self.remote.clone().unwrap_or_else(Handle::current)
     }
 
     async fn carry_out(&self, credential: Credential, ticket: &Ticket) {
@@ -207,5 +223,49 @@ async fn wait(landed: &mut watch::Receiver<Option<Landed>>) -> Landed {
         Ok(landed) => landed.clone().unwrap_or_else(|| Err(Arc::new(StoreError::Interrupted))),
         // It panicked.
         Err(_nobody_lands) => Err(Arc::new(StoreError::Interrupted)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::super::fixtures::cache_key;
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::domain::SecretDigest;
+    use crate::store::DatabaseUrl;
+
+    #[tokio::test]
+    async fn p4_who_does_not_go_on_waiting_for_a_look_up_holds_up_nobody_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::Sqlite(directory.path().join("claviger.db"));
+        let store = Arc::new(Store::open(&url).await.unwrap());
+        store.migrate().await.unwrap();
+        let memory = Arc::new(Memory::new(10));
+        let lookups = Arc::new(Lookups::new(store, Arc::new(SystemClock), memory));
+        let look_up = |number: usize| {
+            let credential = Credential::Presented(SecretDigest::of(&number.to_le_bytes()));
+            lookups.look_up(credential, cache_key(number), Duration::MAX)
+        };
+        let others = lookups.permits.acquire_many(MAX_CONCURRENT as u32).await.unwrap();
+        let mut context = Context::from_waker(Waker::noop());
+        let mut stalls = pin!(look_up(1));
+        assert!(stalls.as_mut().poll(&mut context).is_pending());
+        let mut hangs_up = Box::pin(look_up(2));
+        assert!(hangs_up.as_mut().poll(&mut context).is_pending());
+        let waiting = [look_up(1), look_up(2)].map(|look_up| {
+            let mut waiting = Box::pin(look_up);
+            assert!(waiting.as_mut().poll(&mut context).is_pending());
+            waiting
+        });
+        drop(hangs_up);
+        drop(others);
+        for waiting in waiting {
+            let landed = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+            assert!(matches!(landed, Ok(Ok(None))), "{landed:?}");
+        }
     }
 }

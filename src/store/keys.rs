@@ -12,6 +12,7 @@ use sea_orm::{
 use super::batch::delete_in_batches;
 use super::entity::{api_key, key_network_set, read_json, workspace};
 use super::search::{contains, none};
+use super::select_one::SelectOne;
 use super::tenant::{StoredTenant, TenantRow, with_tenant};
 use super::{Change, StoreError, Writer};
 use crate::domain::{
@@ -61,13 +62,15 @@ impl<C: ConnectionTrait> Keys<'_, C> {
         &self,
         digest: &SecretDigest,
     ) -> Result<Option<StoredKey>, StoreError> {
-        let to_workspace = api_key::Entity::belongs_to(workspace::Entity)
-            .from(api_key::Column::WorkspaceId)
-            .to(workspace::Column::Id);
-        let query = api_key::Entity::find()
-            .filter(api_key::Column::Digest.eq(digest.as_bytes().as_slice()))
-            .join(JoinType::InnerJoin, to_workspace.into());
-        let row = with_tenant(query).into_model::<StoredKeyRow>().one(self.0).await?;
+        static KEY: SelectOne = SelectOne::new();
+        let select = |digest| {
+            let to_workspace = api_key::Entity::belongs_to(workspace::Entity)
+                .from(api_key::Column::WorkspaceId)
+                .to(workspace::Column::Id);
+            let keys = api_key::Entity::find().filter(api_key::Column::Digest.eq(digest));
+            with_tenant(keys.join(JoinType::InnerJoin, to_workspace.into()))
+        };
+        let row = KEY.by(digest.as_bytes().as_slice().into(), self.0, select).await?;
         let Some(StoredKeyRow { key, tenant }) = row else { return Ok(None) };
         Ok(Some(StoredKey { key: key.try_into()?, tenant: tenant.try_into()? }))
     }

@@ -24,6 +24,7 @@ mod network_sets;
 mod requests;
 mod sealed_secrets;
 mod search;
+mod select_one;
 mod tenant;
 mod transaction;
 mod url;

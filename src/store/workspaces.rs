@@ -7,6 +7,7 @@ use sea_orm::{
 };
 
 use super::entity::{workspace, write_json};
+use super::select_one::SelectOne;
 use super::tenant::{StoredTenant, TenantRow, with_tenant};
 use super::{Change, StoreError, Writer};
 use crate::domain::{CatalogId, PublicKey, Workspace, WorkspaceId, WorkspaceScope};
@@ -40,11 +41,12 @@ impl<C: ConnectionTrait> Workspaces<'_, C> {
         &self,
         key: &PublicKey,
     ) -> Result<Option<(WorkspaceId, StoredTenant)>, StoreError> {
-        let query = workspace::Entity::find()
-            .select_only()
-            .column(workspace::Column::Id)
-            .filter(workspace::Column::PublicKey.eq(key.to_string()));
-        let row = with_tenant(query).into_model::<PublicKeyRow>().one(self.0).await?;
+        static WORKSPACE: SelectOne = SelectOne::new();
+        let select = |key| {
+            let workspaces = workspace::Entity::find().select_only().column(workspace::Column::Id);
+            with_tenant(workspaces.filter(workspace::Column::PublicKey.eq(key)))
+        };
+        let row = WORKSPACE.by(key.to_string().into(), self.0, select).await?;
         let Some(PublicKeyRow { id, tenant }) = row else { return Ok(None) };
         let id = WorkspaceId::from_id(&id).map_err(|_| StoreError::Corrupt("workspaces.id"))?;
         Ok(Some((id, tenant.try_into()?)))
