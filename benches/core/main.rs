@@ -3,6 +3,7 @@
 #[path = "../wire/data.rs"]
 #[allow(dead_code, reason = "the other benchmark needs more of it")]
 mod data;
+mod raw;
 
 use std::hint::black_box;
 use std::net::IpAddr;
@@ -11,11 +12,11 @@ use std::time::Duration;
 
 use claviger::authorize::{Consistency, Engine, MemoryLimits};
 use claviger::clock::SystemClock;
-use claviger::domain::{Action, Audience, Credential, Question, WorkspaceScope};
+use claviger::domain::{Action, Audience, Credential, Question, SecretDigest, WorkspaceScope};
 use claviger::store::{DatabaseUrl, Store};
 use criterion::{Criterion, criterion_group, criterion_main};
 use data::{Data, secret};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, Statement};
+use raw::Raw;
 use tokio::runtime::Builder;
 
 /// Keys in the database, and how many of them are asked about in turn.
@@ -82,30 +83,11 @@ fn decisions(criterion: &mut Criterion) {
             assert_eq!(engine.decide(&question, &found, now).verdict, Ok(()));
         });
     });
-    let raw = runtime.block_on(async {
-        let mut options = ConnectOptions::new(format!("sqlite:{}", path.display()));
-        options.max_connections(4).test_before_acquire(false).sqlx_logging(false);
-        Database::connect(options).await.expect("the database opens")
-    });
-    // What the engine reads, by the driver alone: nothing is made of the row.
-    let select = "SELECT k.*, w.catalog_id, w.instance, w.policy, c.revision FROM api_keys k \
-                  JOIN workspaces w ON w.id = k.workspace_id \
-                  LEFT JOIN catalogs c ON c.id = w.catalog_id WHERE k.digest = ?";
-    let digests: Vec<Vec<u8>> = credentials
-        .iter()
-        .map(|credential| match credential {
-            Credential::Presented(digest) => digest.as_bytes().to_vec(),
-            _ => Vec::new(),
-        })
-        .collect();
+    let raw = runtime.block_on(Raw::connect(format!("sqlite:{}", path.display())));
+    let digests: Vec<_> =
+        secrets.iter().map(|secret| SecretDigest::of(secret.as_bytes())).collect();
     group.bench_function("the same SELECT by raw sqlx", |bencher| {
-        bencher.iter(|| {
-            let values = [digests[next()].clone().into()];
-            let statement =
-                Statement::from_sql_and_values(raw.get_database_backend(), select, values);
-            let row = runtime.block_on(raw.query_one_raw(statement)).expect("the database is read");
-            assert!(row.is_some());
-        });
+        bencher.iter(|| runtime.block_on(raw.select(&digests[next()])));
     });
 }
 

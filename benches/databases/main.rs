@@ -6,6 +6,9 @@ mod deletes;
 #[path = "../wire/load/mod.rs"]
 #[allow(dead_code, unreachable_pub, unused_imports, reason = "its tests are run by tests/load.rs")]
 mod load;
+mod misses;
+#[path = "../core/raw.rs"]
+mod raw;
 mod reads;
 #[path = "../../tests/support/mod.rs"]
 #[allow(unused_imports, reason = "the tests need more of it")]
@@ -25,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let is_given = |name: &str| arguments.iter().any(|argument| argument == name);
     let short = is_given("--short");
-    let all = !["writes", "deletes", "reads"].into_iter().any(is_given);
+    let all = !["writes", "deletes", "misses", "reads"].into_iter().any(is_given);
     if all || is_given("writes") {
         let scale = if short {
             writes::Scale { rounds: 1, one_by_one: 5, each: 1 }
@@ -36,6 +39,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     if all || is_given("deletes") {
         Runtime::new()?.block_on(deletes::measure(if short { 20 } else { 1_000 }));
+    }
+    if all || is_given("misses") {
+        let (rounds, each) = if short { (1, 50) } else { (5, 2_000) };
+        Runtime::new()?.block_on(misses::measure(rounds, each));
     }
     if all || is_given("reads") {
         let (rounds, length) = if short { (1, 200) } else { (5, 2_000) };
