@@ -83,7 +83,8 @@ impl FindError {
 }
 
 impl Engine {
-    /// An engine on this store, by this clock. Look-ups are made on the runtime that this is called on.
+    /// An engine on this store, by this clock. If the store is on a database server, look-ups are made on the
+    /// runtime that this is called on.
     #[must_use]
     pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, limits: MemoryLimits) -> Self {
         let memory = Arc::new(Memory::new(limits.max_keys));

@@ -1,5 +1,6 @@
 //! Looks credentials up in the database.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,20 +60,30 @@ impl Lookups {
         key: CacheKey,
         max_age: Duration,
     ) -> Landed {
-        let mut landed = match self.memory.join(key, self.clock.uptime(), max_age) {
-            Joined::UnderWay(landed) => landed,
-            Joined::First(ticket, landed) => {
-                self.begin(credential, ticket).await;
-                landed
+        // Who begins one learns what it comes to. One that was joined may end with the thread that it was begun
+        // on, or in a panic; then another one is begun, once.
+        for _ in 0..2 {
+            match self.memory.join(key, self.clock.uptime(), max_age) {
+                Joined::UnderWay(mut landed) => {
+                    if let Some(landed) = wait(&mut landed).await {
+                        return landed;
+                    }
+                }
+                Joined::First(ticket, mut landed) => {
+                    self.begin(credential, ticket).await;
+                    return wait(&mut landed).await.unwrap_or_else(interrupted);
+                }
             }
-        };
-        wait(&mut landed).await
+        }
+        interrupted()
     }
 
     async fn begin(self: &Arc<Self>, credential: Credential, ticket: Ticket) {
         let lookups = Arc::clone(self);
         let carry_out = async move { lookups.carry_out(credential, &ticket).await };
-        let carry_out = carry_out.in_current_span().boxed().shared();
+        let carry_out = AssertUnwindSafe(carry_out.in_current_span()).catch_unwind();
+        // The panic hook has logged where, and nobody lands.
+        let carry_out = carry_out.map(drop).boxed().shared();
         // To its end, even if nobody waits any more: others may have joined.
         self.runtime().spawn(carry_out.clone());
         if self.remote.is_none() {
@@ -104,7 +115,7 @@ impl Lookups {
     }
 
     /// Where look-ups run. Connections to a server may hang, or die, if they are used from where they do not
-    /// live. Whoever reads a file need not wait for another thread.
+    /// live. Those to a file live anywhere, and are nearest where somebody waits.
     fn runtime(&self) -> Handle {
         self.remote.clone().unwrap_or_else(Handle::current)
     }
@@ -218,18 +229,19 @@ impl Lookups {
     }
 }
 
-async fn wait(landed: &mut watch::Receiver<Option<Landed>>) -> Landed {
-    match landed.wait_for(Option::is_some).await {
-        Ok(landed) => landed.clone().unwrap_or_else(|| Err(Arc::new(StoreError::Interrupted))),
-        // It panicked.
-        Err(_nobody_lands) => Err(Arc::new(StoreError::Interrupted)),
-    }
+/// What a look-up comes to; `None` if that is nothing.
+async fn wait(landed: &mut watch::Receiver<Option<Landed>>) -> Option<Landed> {
+    landed.wait_for(Option::is_some).await.ok()?.clone()
+}
+
+fn interrupted() -> Landed {
+    Err(Arc::new(StoreError::Interrupted))
 }
 
 #[cfg(test)]
 mod tests {
     use std::future::Future;
-    use std::pin::pin;
+    use std::pin::{Pin, pin};
     use std::task::{Context, Waker};
 
     use super::super::fixtures::cache_key;
@@ -238,34 +250,56 @@ mod tests {
     use crate::domain::SecretDigest;
     use crate::store::DatabaseUrl;
 
-    #[tokio::test]
-    async fn p4_who_does_not_go_on_waiting_for_a_look_up_holds_up_nobody_else() {
-        let directory = tempfile::tempdir().unwrap();
+    const NOW: Duration = Duration::from_secs(1);
+
+    /// Look-ups in an empty database.
+    async fn lookups(directory: &tempfile::TempDir) -> Arc<Lookups> {
         let url = DatabaseUrl::Sqlite(directory.path().join("claviger.db"));
         let store = Arc::new(Store::open(&url).await.unwrap());
         store.migrate().await.unwrap();
-        let memory = Arc::new(Memory::new(10));
-        let lookups = Arc::new(Lookups::new(store, Arc::new(SystemClock), memory));
-        let look_up = |number: usize| {
-            let credential = Credential::Presented(SecretDigest::of(&number.to_le_bytes()));
-            lookups.look_up(credential, cache_key(number), Duration::MAX)
-        };
+        Arc::new(Lookups::new(store, Arc::new(SystemClock), Arc::new(Memory::new(10))))
+    }
+
+    async fn look_up(lookups: &Arc<Lookups>, number: usize) -> Landed {
+        let credential = Credential::Presented(SecretDigest::of(&number.to_le_bytes()));
+        lookups.look_up(credential, cache_key(number), Duration::MAX).await
+    }
+
+    fn waits(look_up: Pin<&mut impl Future>) -> bool {
+        look_up.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
+    async fn assert_finds_nobody(look_up: impl Future<Output = Landed>) {
+        let landed = tokio::time::timeout(Duration::from_secs(10), look_up).await;
+        assert!(matches!(landed, Ok(Ok(None))), "{landed:?}");
+    }
+
+    #[tokio::test]
+    async fn p4_who_does_not_go_on_waiting_for_a_look_up_holds_up_nobody_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let lookups = lookups(&directory).await;
         let others = lookups.permits.acquire_many(MAX_CONCURRENT as u32).await.unwrap();
-        let mut context = Context::from_waker(Waker::noop());
-        let mut stalls = pin!(look_up(1));
-        assert!(stalls.as_mut().poll(&mut context).is_pending());
-        let mut hangs_up = Box::pin(look_up(2));
-        assert!(hangs_up.as_mut().poll(&mut context).is_pending());
-        let waiting = [look_up(1), look_up(2)].map(|look_up| {
-            let mut waiting = Box::pin(look_up);
-            assert!(waiting.as_mut().poll(&mut context).is_pending());
-            waiting
-        });
+        let mut stalls = pin!(look_up(&lookups, 1));
+        let mut hangs_up = Box::pin(look_up(&lookups, 2));
+        let (mut one, mut two) = (pin!(look_up(&lookups, 1)), pin!(look_up(&lookups, 2)));
+        assert!(waits(stalls.as_mut()) && waits(hangs_up.as_mut()));
+        assert!(waits(one.as_mut()) && waits(two.as_mut()));
         drop(hangs_up);
         drop(others);
-        for waiting in waiting {
-            let landed = tokio::time::timeout(Duration::from_secs(10), waiting).await;
-            assert!(matches!(landed, Ok(Ok(None))), "{landed:?}");
-        }
+        assert_finds_nobody(one).await;
+        assert_finds_nobody(two).await;
+    }
+
+    #[tokio::test]
+    async fn who_joined_a_look_up_that_was_given_up_begins_another_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let lookups = lookups(&directory).await;
+        let Joined::First(ticket, _) = lookups.memory.join(cache_key(1), NOW, Duration::MAX) else {
+            panic!("it is the first")
+        };
+        let mut joined = pin!(look_up(&lookups, 1));
+        assert!(waits(joined.as_mut()));
+        drop(ticket);
+        assert_finds_nobody(joined).await;
     }
 }

@@ -21,8 +21,7 @@ use super::status;
 type Outcome = Result<Item, Status>;
 
 /// Answers the questions of a stream in their order: most at once, the others each in a task of its own.
-/// Nobody polls a body whose client does not read it, and a look-up that stood still would hold up those
-/// who wait for the same key.
+/// Nobody polls a body whose client does not read it.
 pub(super) struct Answers {
     questions: Streaming<Bytes>,
     server: AuthorizationServer,

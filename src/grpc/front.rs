@@ -231,11 +231,15 @@ impl Connection {
         &self,
         mut request: Request<Replayed<B>>,
     ) -> Result<Response<Reply>, Request<Replayed<B>>> {
-        let is_single = [AUTHORIZE, BATCH_AUTHORIZE].contains(&request.uri().path());
-        if !is_single || request.body_mut().only().is_some() {
+        let is_unary = [AUTHORIZE, BATCH_AUTHORIZE].contains(&request.uri().path());
+        if !is_unary || request.body_mut().only().is_some() {
             return Err(request);
         }
-        // Until then it counts for no limit.
+        // Meanwhile it counts for no limit: strangers are told at once that they are.
+        let at = self.front.authorization.moment();
+        if self.recognize(&request, at).is_none() {
+            return Err(request);
+        }
         if timeout(SOON, request.body_mut().come()).await.is_err() {
             return Err(request);
         }

@@ -167,32 +167,31 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Replayed<B> {
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
-    use std::convert::Infallible;
 
     use futures_util::FutureExt;
 
     use super::*;
 
-    /// Pieces of a body. What is behind a `None` comes later.
-    struct Pieces(VecDeque<Option<Frame<Bytes>>>);
+    /// Pieces of a body. What is behind a `None` comes later. It ends well, or in an error again and again.
+    struct Pieces(VecDeque<Option<Frame<Bytes>>>, Result<(), ()>);
 
     impl Body for Pieces {
         type Data = Bytes;
-        type Error = Infallible;
+        type Error = ();
 
         fn poll_frame(
             mut self: Pin<&mut Self>,
             _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        ) -> Poll<Option<Result<Frame<Bytes>, ()>>> {
             match self.0.pop_front() {
                 Some(Some(piece)) => Poll::Ready(Some(Ok(piece))),
                 Some(None) => Poll::Pending,
-                None => Poll::Ready(None),
+                None => Poll::Ready(self.1.err().map(Err)),
             }
         }
 
         fn is_end_stream(&self) -> bool {
-            self.0.is_empty()
+            self.0.is_empty() && self.1.is_ok()
         }
     }
 
@@ -215,7 +214,7 @@ mod tests {
             let case = format!("{pieces:?}");
             let sent = pieces.iter().flatten().filter_map(Frame::data_ref).flatten().copied();
             let sent: Vec<u8> = sent.collect();
-            let mut body = Replayed::new(Pieces(pieces.into()));
+            let mut body = Replayed::new(Pieces(pieces.into(), Ok(())));
             assert_eq!(body.only().is_some(), at_once, "{case}");
             while body.come().now_or_never().is_none() {}
             let only = body.only().cloned();
@@ -244,6 +243,20 @@ mod tests {
             &[0, 0xFF, 0xFF, 0xFF, 0xFF, 7],
         ] {
             assert_eq!(only(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_ends_in_an_error_is_not_whole_and_the_error_is_read_too() {
+        for pieces in [vec![], vec![Some(Frame::data(Bytes::from_static(b"ab")))]] {
+            let sent = pieces.len();
+            let mut body = Replayed::new(Pieces(pieces.into(), Err(())));
+            assert_eq!(body.only(), None);
+            assert_eq!(body.come().now_or_never(), Some(()));
+            let mut context = Context::from_waker(Waker::noop());
+            let mut read = || Pin::new(&mut body).poll_frame(&mut context);
+            (0..sent).for_each(|_| assert!(matches!(read(), Poll::Ready(Some(Ok(_))))));
+            assert!(matches!(read(), Poll::Ready(Some(Err(())))));
         }
     }
 }
