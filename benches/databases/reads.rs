@@ -12,6 +12,7 @@ use sea_orm::{ConnectionTrait, TransactionTrait};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::load::{self, Length, Pick, Plan, grpc_frame};
+use crate::median;
 use crate::support::builders::{a_key, a_question};
 use crate::support::database::{Engine, TestDatabase};
 use crate::support::server::TestServer;
@@ -50,8 +51,7 @@ pub(crate) fn measure(rounds: usize, length: Duration) -> Result<(), Box<dyn Err
         ratios.push(reads()? / alone);
         changes = changing.end();
     }
-    ratios.sort_by(f64::total_cmp);
-    let ratio = ratios[ratios.len() / 2];
+    let ratio = median(ratios);
     println!("\nReads while {changes:.0} changes a second arrive: {ratio:.2} of reads alone");
     Ok(())
 }

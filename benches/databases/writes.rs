@@ -7,6 +7,7 @@ use claviger::config::Settings;
 use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
+use crate::median;
 use crate::support::builders::a_key;
 use crate::support::database::{Engine, TestDatabase};
 use crate::support::server::{Client, TestServer};
@@ -71,11 +72,6 @@ async fn rate<T>(count: usize, work: impl Future<Output = T>) -> f64 {
     let began = Instant::now();
     work.await;
     count as f64 / began.elapsed().max(Duration::from_nanos(1)).as_secs_f64()
-}
-
-fn median(mut rates: Vec<f64>) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
 }
 
 /// How often the database server has waited for its disk so far, or been asked to, if it says so.
