@@ -242,22 +242,38 @@ fn interrupted() -> Landed {
 mod tests {
     use std::future::Future;
     use std::pin::{Pin, pin};
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::task::{Context, Waker};
 
     use super::super::fixtures::cache_key;
     use super::*;
     use crate::clock::SystemClock;
-    use crate::domain::SecretDigest;
+    use crate::domain::{SecretDigest, Timestamp};
     use crate::store::DatabaseUrl;
 
     const NOW: Duration = Duration::from_secs(1);
 
     /// Look-ups in an empty database.
-    async fn lookups(directory: &tempfile::TempDir) -> Arc<Lookups> {
+    async fn lookups(directory: &tempfile::TempDir, clock: impl Clock + 'static) -> Arc<Lookups> {
         let url = DatabaseUrl::Sqlite(directory.path().join("claviger.db"));
         let store = Arc::new(Store::open(&url).await.unwrap());
         store.migrate().await.unwrap();
-        Arc::new(Lookups::new(store, Arc::new(SystemClock), Arc::new(Memory::new(10))))
+        Arc::new(Lookups::new(store, Arc::new(clock), Arc::new(Memory::new(10))))
+    }
+
+    /// Panics once, as soon as it was told to.
+    #[derive(Debug, Default)]
+    struct BrokenClock(Arc<AtomicBool>);
+
+    impl Clock for BrokenClock {
+        fn now(&self) -> Timestamp {
+            SystemClock.now()
+        }
+
+        fn uptime(&self) -> Duration {
+            assert!(!self.0.swap(false, Ordering::SeqCst), "it is broken");
+            SystemClock.uptime()
+        }
     }
 
     async fn look_up(lookups: &Arc<Lookups>, number: usize) -> Landed {
@@ -277,7 +293,7 @@ mod tests {
     #[tokio::test]
     async fn p4_who_does_not_go_on_waiting_for_a_look_up_holds_up_nobody_else() {
         let directory = tempfile::tempdir().unwrap();
-        let lookups = lookups(&directory).await;
+        let lookups = lookups(&directory, SystemClock).await;
         let others = lookups.permits.acquire_many(MAX_CONCURRENT as u32).await.unwrap();
         let mut stalls = pin!(look_up(&lookups, 1));
         let mut hangs_up = Box::pin(look_up(&lookups, 2));
@@ -293,7 +309,7 @@ mod tests {
     #[tokio::test]
     async fn who_joined_a_look_up_that_was_given_up_begins_another_one() {
         let directory = tempfile::tempdir().unwrap();
-        let lookups = lookups(&directory).await;
+        let lookups = lookups(&directory, SystemClock).await;
         let Joined::First(ticket, _) = lookups.memory.join(cache_key(1), NOW, Duration::MAX) else {
             panic!("it is the first")
         };
@@ -301,5 +317,20 @@ mod tests {
         assert!(waits(joined.as_mut()));
         drop(ticket);
         assert_finds_nobody(joined).await;
+    }
+
+    #[tokio::test]
+    async fn p4_a_look_up_that_panics_is_an_error_and_made_again_for_who_joined_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let breaks = Arc::new(AtomicBool::new(false));
+        let lookups = lookups(&directory, BrokenClock(Arc::clone(&breaks))).await;
+        let others = lookups.permits.acquire_many(MAX_CONCURRENT as u32).await.unwrap();
+        let (mut asks, mut joins) = (pin!(look_up(&lookups, 1)), pin!(look_up(&lookups, 1)));
+        assert!(waits(asks.as_mut()) && waits(joins.as_mut()));
+        breaks.store(true, Ordering::SeqCst);
+        drop(others);
+        // Nobody polls the one that asks, which is there all the same.
+        assert_finds_nobody(joins).await;
+        assert!(matches!(asks.await, Err(error) if matches!(*error, StoreError::Interrupted)));
     }
 }

@@ -239,8 +239,8 @@ impl Keys<'_, Writer> {
     /// Notes when keys were last seen, if that is later than what is stored: of two servers neither
     /// moves it backwards. A key that is gone stays gone.
     ///
-    /// In one statement, which locks all keys in one order: two servers that write the same ones do not
-    /// wait for each other.
+    /// In one statement, which locks all keys in one order: of two servers that write the same ones, one waits
+    /// for the other and not both.
     ///
     /// # Errors
     /// If the database cannot be written.
