@@ -282,3 +282,68 @@ fn is_of(service: &str, path: &str) -> bool {
     let rest = path.strip_prefix('/').and_then(|path| path.strip_prefix(service));
     rest.is_some_and(|rest| rest.starts_with('/'))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::sync::atomic::AtomicBool;
+    use std::task::{Context, Poll};
+
+    use futures_util::FutureExt;
+    use http_body::Frame;
+    use tokio::sync::watch;
+    use tonic::Code;
+
+    use super::super::Limits;
+    use super::super::health::Readiness;
+    use super::*;
+    use crate::authorize::{Engine, MemoryLimits};
+    use crate::clock::SystemClock;
+    use crate::domain::Instances;
+    use crate::store::{DatabaseUrl, Store};
+
+    /// A body that never comes.
+    struct Never;
+
+    impl Body for Never {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+    }
+
+    async fn connection(directory: &tempfile::TempDir) -> Connection {
+        let url = DatabaseUrl::Sqlite(directory.path().join("claviger.db"));
+        let store = Arc::new(Store::open(&url).await.unwrap());
+        let memory = MemoryLimits { max_staleness: Duration::from_secs(2), max_keys: 10 };
+        let engine = Arc::new(Engine::new(store, Arc::new(SystemClock), memory));
+        let limits = Limits {
+            request_timeout: Duration::from_secs(10),
+            max_concurrent_requests: 1,
+            max_connections: 1,
+        };
+        let guard = Guard::new(Arc::clone(&engine), limits, Arc::new(AtomicBool::new(true)));
+        let (_, readiness) = watch::channel(Readiness::Ready);
+        let server = AuthorizationServer::new(engine, Arc::new(Instances::default()), readiness);
+        let front = Front::new(guard, server, Routes::default(), Handle::current());
+        Connection::new(Arc::new(front), None)
+    }
+
+    #[tokio::test]
+    async fn p4_a_stranger_is_refused_at_once_whether_or_not_the_message_has_come() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = connection(&directory).await;
+        for path in [AUTHORIZE, BATCH_AUTHORIZE, STREAM_AUTHORIZE] {
+            let request = Request::post(path).body(Replayed::new(Never)).unwrap();
+            let answer = connection.answer(request).now_or_never().expect("nobody waits for it");
+            let status = Status::from_header_map(answer.headers()).expect("it is refused");
+            assert_eq!(status.code(), Code::Unauthenticated, "{path}");
+        }
+    }
+}
